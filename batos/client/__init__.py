@@ -1,0 +1,1 @@
+"""The Architect's side of the Synaptic Bridge."""

@@ -1,0 +1,1 @@
+"""Cognition: cycles, states, personas, prompts, translation."""

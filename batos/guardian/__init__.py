@@ -1,0 +1,1 @@
+"""The Persistence Covenant: audit and mend of source text."""

@@ -1,0 +1,1 @@
+"""The Living Image: the one door to ZODB."""

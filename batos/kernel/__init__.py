@@ -1,0 +1,1 @@
+"""The UVM: the process that serves the image."""

@@ -1,0 +1,1 @@
+"""Fractal Memory: documents, chunks, indexes, search."""

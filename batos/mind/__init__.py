@@ -1,0 +1,1 @@
+"""Models: protocol, engines, host process, weights."""

@@ -1,0 +1,1 @@
+"""Generated code in processes without rights."""

@@ -1,0 +1,1 @@
+"""Supervision and the Allopoietic Upgrade."""
