@@ -1,0 +1,135 @@
+"""The watchdog's files under `BATOS_HOME/run/`: the lock, the status that other programs read, the logs.
+
+| file | holds |
+|---|---|
+| `watchdog.lock` | locked while a watchdog runs |
+| `watchdog.stop` | made by whoever wants it to stop |
+| `watchdog.json` | what it does now, one key a line, replaced atomically |
+| `watchdog.log` | what it did, with rotation |
+| `kernel.pid` | the process id of the kernel it started |
+| `kernel.log` | what the kernel prints |
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO, Any
+
+LOCK = "watchdog.lock"
+STOP = "watchdog.stop"
+LOG_COPIES = 3
+
+
+def run_folder(home: Path) -> Path:
+    """Give `BATOS_HOME/run`, made where it is missing."""
+    folder = home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def take_lock(file: Path) -> IO[str] | None:
+    """Take the lock for as long as the given file stays open, or give None where another process has it."""
+    handle = file.open("a+")
+    try:
+        _lock(handle)
+    except OSError:
+        handle.close()
+        return None
+    return handle
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def _lock(handle: IO[str]) -> None:
+        import msvcrt
+
+        handle.seek(0)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock(handle: IO[str]) -> None:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_json(file: Path, value: dict[str, Any]) -> None:
+    """Replace a file by a JSON map with one key a line; a reader sees the old text or the new, never half of it."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        json.dump(value, out, indent=1)
+        out.write("\n")
+    Path(name).replace(file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON map, empty where there is none."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_pid(file: Path) -> int | None:
+    """Read a process id, None where there is none."""
+    try:
+        return int(file.read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        return None
+
+
+def shorten(file: Path, limit: int) -> None:
+    """Start a log anew in place once it is over its limit; the text until then moves to `<name>.1`.
+
+    The kernel keeps the file open for appending: truncating it under its hands is safe, replacing it is not.
+    """
+    try:
+        if file.stat().st_size <= limit:
+            return
+        file.with_name(file.name + ".1").write_bytes(file.read_bytes())
+        os.truncate(file, 0)
+    except FileNotFoundError:
+        return
+
+
+def tail(file: Path, lines: int = 12, most_bytes: int = 16 << 10) -> str:
+    """Give the last lines of a log, for a message that says what went wrong."""
+    try:
+        with file.open("rb") as handle:
+            handle.seek(0, os.SEEK_END)
+            handle.seek(max(0, handle.tell() - most_bytes))
+            text = handle.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def open_log(folder: Path, limit: int, *, terminal: bool) -> logging.Logger:
+    """Set up the watchdog's log: a file with rotation, and the terminal where it runs in the foreground."""
+    log = logging.getLogger(f"batos.watchdog.{folder}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    close_log(log)
+    to_file = RotatingFileHandler(folder / "watchdog.log", maxBytes=limit, backupCount=LOG_COPIES, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(to_file)
+    if terminal:
+        to_terminal = logging.StreamHandler(sys.stderr)
+        to_terminal.setFormatter(logging.Formatter("[watchdog] %(message)s"))
+        log.addHandler(to_terminal)
+    return log
+
+
+def close_log(log: logging.Logger) -> None:
+    """Close what `open_log` opened."""
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()

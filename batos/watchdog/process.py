@@ -1,0 +1,170 @@
+"""The kernel as a process: started here, or found running and adopted. Nothing here decides; `service` does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+GONE = -1
+"""Exit code of a kernel that ended without us being its parent."""
+_POLL_SECONDS = 0.05
+_WINDOWS = sys.platform == "win32"
+
+
+class Kernel(Protocol):
+    """A kernel under supervision."""
+
+    pid: int | None
+
+    def poll(self) -> int | None:
+        """Give the exit code, None while it runs."""
+
+    def stop(self, grace: float) -> int | None:
+        """Ask it to end, wait `grace` seconds, then kill it; gives the exit code."""
+
+    def kill(self) -> None:
+        """End it at once, with everything in its process group."""
+
+
+class StartedKernel:
+    """A kernel that this watchdog started, in a session of its own: a Ctrl-C at the terminal does not reach it.
+
+    Args:
+        argv: The command.
+        log: Where its output goes; the kernel writes there itself, so it lives on when the watchdog dies.
+        env: Its environment.
+        ask_to_end: Asks for a clean end where signals cannot (Windows).
+    """
+
+    def __init__(
+        self, argv: Sequence[str], log: Path, env: dict[str, str], ask_to_end: Callable[[], None] = lambda: None
+    ) -> None:
+        self._ask_to_end = ask_to_end
+        flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=not _WINDOWS,
+                creationflags=flags,
+            )
+        self.pid: int | None = self._process.pid
+
+    def poll(self) -> int | None:
+        """Give the exit code, None while it runs."""
+        return self._process.poll()
+
+    def stop(self, grace: float) -> int | None:
+        """Ask it to end, wait `grace` seconds, then kill it; gives the exit code."""
+        if self._process.poll() is None:
+            if _WINDOWS:
+                self._ask_to_end()
+            else:
+                self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
+        self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """End it at once, with everything in its process group."""
+        if not _WINDOWS:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+class AdoptedKernel:
+    """A kernel that was already running when the watchdog came.
+
+    Args:
+        pid: Its process id where a former watchdog left it, else None: then only the bridge reaches it.
+        ask_to_end: Sends the bridge's `shutdown`.
+    """
+
+    def __init__(self, pid: int | None, ask_to_end: Callable[[], None]) -> None:
+        self.pid = pid
+        self._ask_to_end = ask_to_end
+
+    def poll(self) -> int | None:
+        """Give `GONE` when its process is gone; None while it runs, or where its process is not known."""
+        return GONE if self.pid is not None and not is_kernel(self.pid) else None
+
+    def stop(self, grace: float) -> int | None:
+        """Ask it to end, wait `grace` seconds, then kill it."""
+        if self.pid is None:
+            self._ask_to_end()
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        end = time.monotonic() + grace
+        while self.poll() is None and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        self.kill()
+        return self.poll()
+
+    def kill(self) -> None:
+        """End it at once, with its process group where it leads one."""
+        if self.pid is None or not is_kernel(self.pid):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(self.pid) == self.pid:
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def is_kernel(pid: int) -> bool:
+    """Tell whether a process id is that of a running kernel, not of another program that got the number since."""
+    if _WINDOWS:
+        return False
+    with contextlib.suppress(OSError):
+        return b"batos.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    asked = subprocess.run(["ps", "-o", "stat=,command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "batos.py" in asked.stdout and not asked.stdout.startswith("Z")
+
+
+class Echo:
+    """Copies what is appended to a log file to the terminal, for a watchdog in the foreground."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._end = threading.Event()
+        self._at = file.stat().st_size if file.exists() else 0
+        self._thread = threading.Thread(target=self._run, name="kernel-log-echo", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Copy what is left and stop."""
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(0.1):
+            self._copy()
+        self._copy()
+
+    def _copy(self) -> None:
+        with contextlib.suppress(OSError), self._file.open("rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            self._at = 0 if size < self._at else self._at
+            handle.seek(self._at)
+            text = handle.read().decode("utf-8", "replace")
+            self._at = handle.tell()
+            sys.stderr.write(text)
+            sys.stderr.flush()
