@@ -1,0 +1,136 @@
+"""`UvmObject`, the one kind of object in the image: slots, and delegation through the slot `parents`.
+
+Slots live in the instance's `__dict__`, so an object with its plain containers is one record. After a container was
+changed in place, `obj._p_changed = True` makes the change durable. Attribute access never starts a synthesis: a name
+that is nowhere is an `AttributeError`; only the kernel's `send` may raise `MessageNotUnderstood`.
+
+Names that start with `_p_` belong to persistence and those with `_v_` are never stored. Other names that start with an
+underscore are slots of the system: they are not looked up in the parents by attribute access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from persistent import GHOST, Persistent
+
+from batos.image.values import Unstorable, check_storable
+
+_APART = ("_p_", "_v_")
+
+
+class UvmObject(Persistent):  # type: ignore[misc]
+    """An object of the Living Image.
+
+    Args:
+        slots: The first slots; `parents` is a list of objects, or one object.
+    """
+
+    def __init__(self, **slots: Any) -> None:
+        super().__init__()
+        for name, value in slots.items():
+            setattr(self, name, value)
+
+    @property
+    def _slots(self) -> Slots:
+        """The object's own slots as a mapping, also for writing."""
+        return Slots(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # Python and libraries ask for many odd names, also before there is any state: answer those first.
+        if not name.startswith("_"):
+            from batos.image import lookup
+
+            found = lookup.find(self, name)
+            if found is not None:
+                return found.value
+        raise AttributeError(f"{self!r} has no slot {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith(_APART):
+            _check_slot(name, value)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if not name.startswith(_APART) and name not in self._slots:
+            raise AttributeError(f"{self!r} has no slot {name!r} of its own")
+        super().__delattr__(name)
+
+    def __copy__(self) -> UvmObject:
+        raise TypeError("Objects of the image are cloned by `registry.clone`, not copied")
+
+    def __deepcopy__(self, memo: Any) -> UvmObject:
+        raise TypeError("Objects of the image are cloned by `registry.clone`; a deep copy would take the parents too")
+
+    def _p_repr(self) -> str:
+        oid = self._p_oid.hex() if self._p_oid else "new"
+        # A ghost is not loaded for its repr: the connection may be closed.
+        slots = "…" if self._p_state == GHOST else ", ".join(repr(name) for name in self._slots)
+        return f"<UvmObject oid={oid} slots=[{slots}]>"
+
+
+class Slots(MutableMapping[str, Any]):
+    """A mapping view of an object's own slots; writing through it is like setting attributes."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: UvmObject) -> None:
+        self._owner = owner
+
+    def _dict(self) -> dict[str, Any]:
+        return own(self._owner)
+
+    def __getitem__(self, name: str) -> Any:
+        if name.startswith(_APART):
+            raise KeyError(name)
+        return self._dict()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name.startswith(_APART):
+            raise AttributeError(f"{name!r} is not a slot's name")
+        setattr(self._owner, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        delattr(self._owner, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in self._dict() if not name.startswith(_APART)])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<slots of {self._owner!r}>"
+
+
+def own(obj: UvmObject) -> dict[str, Any]:
+    """An object's own slots, for reading at once only: never keep it, never write to it."""
+    obj._p_activate()  # `__dict__` alone does not load a ghost
+    return obj.__dict__
+
+
+def _check_slot(name: str, value: Any) -> None:
+    if not name.isidentifier() or (name.startswith("__") and name.endswith("__")) or name in _RESERVED:
+        raise AttributeError(f"{name!r} cannot be the name of a slot")
+    if name == "parents":
+        _check_parents(value)
+    try:
+        check_storable(value)
+    except Unstorable as error:
+        raise Unstorable(f"The slot {name!r} cannot hold a value of type {type(value).__name__}: {error}") from None
+
+
+def _check_parents(value: Any) -> None:
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    for parent in listed:
+        if not isinstance(parent, UvmObject):
+            raise Unstorable(
+                f"The slot 'parents' holds objects of the image, not a {type(parent).__name__}: "
+                "give one object or a list of objects"
+            )
+
+
+_RESERVED = frozenset(name for name in dir(UvmObject) if name.startswith("_"))
