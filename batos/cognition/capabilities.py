@@ -1,0 +1,267 @@
+"""What a target understands, as the translator sees it: which capability do some words mean, and with which arguments.
+
+Matching is by words: the ones that carry a selector's meaning must all stand in the text, and what is left of the text
+must be arguments. Two that fit equally well, or arguments that are missing, give a question, never a guess.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batos.cognition.literals import Literal, literals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_EMPTY = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "for",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "with",
+        "from",
+        "is",
+        "are",
+        "was",
+        "be",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "would",
+        "will",
+        "you",
+        "me",
+        "my",
+        "i",
+        "we",
+        "us",
+        "it",
+        "its",
+        "this",
+        "that",
+        "there",
+        "please",
+        "what",
+        "which",
+        "who",
+        "how",
+        "much",
+        "many",
+        "and",
+        "or",
+        "as",
+        "so",
+        "now",
+        "just",
+        "again",
+        "s",
+        "if",
+        "whether",
+    ]
+)
+_GENERIC = frozenset(
+    [
+        "calculate",
+        "compute",
+        "get",
+        "give",
+        "tell",
+        "show",
+        "report",
+        "find",
+        "return",
+        "determine",
+        "say",
+        "make",
+        "do",
+        "run",
+        "call",
+        "check",
+        "evaluate",
+        "know",
+        "see",
+        "want",
+        "need",
+        "like",
+        "method",
+        "function",
+        "value",
+        "result",
+    ]
+)
+_PLAIN_NOUNS = frozenset("user number text string integer item object person someone n x word list".split())  # noqa: SIM905
+_WORD = re.compile(r"[^\W\d_]+(?:'s)?")
+
+
+class Parameter(NamedTuple):
+    """A parameter of a capability."""
+
+    name: str
+    has_default: bool
+
+
+class Matched(NamedTuple):
+    """The capability that some words mean, and the arguments in them."""
+
+    selector: str
+    args: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A selector that the target understands.
+
+    Args:
+        selector: Its selector.
+        summary: What it does, in a line; may be empty.
+        parameters: After self; None where the signature is not known.
+    """
+
+    selector: str
+    summary: str
+    parameters: tuple[Parameter, ...] | None
+
+    @property
+    def shown(self) -> str:
+        """Its parameters for people and models, like `(name, times=…)`."""
+        if self.parameters is None:
+            return "(…)"
+        return f"({', '.join(p.name + '=…' * p.has_default for p in self.parameters)})"
+
+    def fits(self, count: int) -> bool:
+        """Tell whether so many positional arguments are enough, and not too many."""
+        if self.parameters is None:
+            return True
+        return sum(not p.has_default for p in self.parameters) <= count <= len(self.parameters)
+
+    def question(self, count: int) -> str:
+        """Ask for what is missing when there are so many arguments."""
+        missing = [f"`{p.name}`" for p in (self.parameters or ())[count:] if not p.has_default]
+        if missing:
+            return (
+                f"What is {' and '.join(missing)} for {self.selector}? Or write the call: {self.selector}{self.shown}"
+            )
+        return f"Which values shall {self.selector} have? Write the call: {self.selector}{self.shown}"
+
+
+def read(understands: Iterable[Mapping[str, Any]]) -> list[Capability]:
+    """Read what a target understands; selectors of the system's own (with an underscore at an end) are left out."""
+    found = []
+    for item in understands:
+        selector = str(item.get("selector", ""))
+        if selector.isidentifier() and not selector.startswith("_") and not selector.endswith("_"):
+            found.append(Capability(selector, _line(item.get("summary")), _parameters(item.get("signature"))))
+    return found
+
+
+def nearest(text: str, known: Sequence[Capability], limit: int) -> list[Capability]:
+    """The capabilities nearest to some words, at most `limit`, in their given order."""
+    said = _stems(text)
+    ranked = sorted(range(len(known)), key=lambda index: (-len(said & _meaning(known[index])), index))
+    return [known[index] for index in sorted(ranked[:limit])]
+
+
+def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
+    """Find the capability that some words mean.
+
+    Returns:
+        The match; a question where two fit or arguments are missing; None where nothing fits.
+    """
+    values = literals(text)
+    said = _without(text, values)
+    stems = _stems(said)
+    fitting = [item for item in known if _core(item) and _core(item) <= stems]
+    if not fitting:
+        return None
+    most = max(len(_core(item)) for item in fitting)
+    best = [item for item in fitting if len(_core(item)) == most]
+    answers = [answer for item in best if (answer := _arguments(item, said, values)) is not None]
+    matched = [answer for answer in answers if isinstance(answer, Matched)]
+    if len(matched) == 1:
+        return matched[0]
+    if matched:
+        return f"Do you mean {' or '.join(answer.selector for answer in matched)}?"
+    return answers[0] if answers else None
+
+
+def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | str | None:
+    args: list[Any] = [value.value for value in values]
+    own = _core(item) | _meaning(item) | _EMPTY | _GENERIC | _PLAIN_NOUNS
+    left = [word for word in _WORD.findall(said) if _stem(word) not in own and word.casefold() not in own]
+    wanted = item.parameters
+    if left and wanted is not None and len(args) == len(wanted) - 1 and _together(left, said):
+        args.append(" ".join(left))
+        left = []
+    if left:
+        return None
+    return Matched(item.selector, args) if item.fits(len(args)) else _missing(item, len(args))
+
+
+def _missing(item: Capability, count: int) -> str | None:
+    return item.question(count) if item.parameters is not None and count < len(item.parameters) else None
+
+
+def _together(left: list[str], said: str) -> bool:
+    """Whether the words that are left stand side by side, few enough to be one value."""
+    return len(left) <= 4 and re.search(r"\s+".join(map(re.escape, left)), said) is not None
+
+
+def _without(text: str, values: list[Literal]) -> str:
+    for value in reversed(values):
+        text = f"{text[: value.start]} {text[value.end :]}"
+    return text
+
+
+def _core(item: Capability) -> frozenset[str]:
+    """The words of a selector that carry its meaning."""
+    parts = [part for part in item.selector.casefold().split("_") if part not in _EMPTY]
+    core = [part for part in parts if part not in _GENERIC and part not in _PLAIN_NOUNS]
+    return frozenset(_stem(part) for part in core or parts)
+
+
+def _meaning(item: Capability) -> frozenset[str]:
+    names = " ".join(p.name.replace("_", " ") for p in item.parameters or ())
+    return frozenset(_stems(f"{item.selector.replace('_', ' ')} {item.summary} {names}"))
+
+
+def _stems(text: str) -> set[str]:
+    return {_stem(word) for word in _WORD.findall(text.replace("_", " ")) if word.casefold() not in _EMPTY}
+
+
+def _stem(word: str) -> str:
+    word = word.casefold().removesuffix("'s")
+    for ending in ("ing", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word.removesuffix(ending).removesuffix("e")
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def _line(summary: Any) -> str:
+    return " ".join(str(summary or "").split())[:120]
+
+
+def _parameters(signature: Any) -> tuple[Parameter, ...] | None:
+    if not isinstance(signature, str) or not signature.strip():
+        return None
+    try:
+        function = ast.parse(f"def f{signature.strip()}: pass").body[0]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(function, ast.FunctionDef) or function.args.vararg or function.args.kwonlyargs:
+        return None
+    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
+    first_default = len(names) - len(function.args.defaults)
+    found = [Parameter(name, index >= first_default) for index, name in enumerate(names)]
+    return tuple(found[1:] if names[:1] == ["self"] else found)
