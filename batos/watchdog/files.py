@@ -64,7 +64,7 @@ def write_json(file: Path, value: dict[str, Any]) -> None:
     """Replace a file by a JSON map with one key a line; a reader sees the old text or the new, never half of it."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(value, out, indent=1)
+        json.dump(value, out, indent=1, ensure_ascii=False)
         out.write("\n")
     Path(name).replace(file)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALREADY_RUNNING = 3
+CANNOT_START = 2
+MANY_RESTARTS = 3
 _SLICE_SECONDS = 0.05
 
 
@@ -30,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--background", action="store_true", help="leave the terminal; write to run/watchdog.log only")
     parser.add_argument("--stop", action="store_true", help="stop the watchdog that runs, and its kernel")
+    parser.add_argument("--wait", action="store_true", help="wait until the kernel serves; 2 when it can't")
     parser.add_argument("--status", action="store_true", help="print run/watchdog.json")
     asked = parser.parse_args(argv)
     try:
@@ -39,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     if asked.stop:
         return stop(settings)
+    if asked.wait:
+        return wait(settings)
     if asked.status:
         return show(settings.home)
     return _supervise(settings, background=asked.background)
@@ -68,6 +73,22 @@ def stop(settings: Settings) -> int:
         time.sleep(_SLICE_SECONDS)
     _tell(f"The watchdog did not stop in time; see {folder / 'watchdog.log'}.")
     return 1
+
+
+def wait(settings: Settings) -> int:
+    """Wait until the kernel serves; 0 then, 2 when it refuses, keeps ending or takes too long."""
+    end = time.monotonic() + settings.ready_seconds
+    while time.monotonic() < end:
+        status = files.read_json(files.run_folder(settings.home) / "watchdog.json")
+        state = status.get("state") if running(settings.home) else ""
+        if state == "serving":
+            return 0
+        if state == "refused" or int(status.get("restarts", 0)) >= MANY_RESTARTS:
+            _tell(f"{status.get('message')}\n{status.get('hint')}")
+            return CANNOT_START
+        time.sleep(_SLICE_SECONDS)
+    _tell("The kernel did not answer in time; see run/kernel.log.")
+    return CANNOT_START
 
 
 def show(home: Path) -> int:

@@ -1,0 +1,338 @@
+#!/usr/bin/env bash
+# BAT OS: sets itself up, starts the watchdog and the kernel, opens the Architect's prompt.
+# Everything that is in place is skipped; what this script itself says goes to standard error.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+VENV=$HERE/.venv
+PY=$VENV/bin/python
+STAMP=$VENV/.batos-stamp
+WATCHDOG=$HERE/min_watchdog_service.py
+READY_SECONDS=300 # the most that a first awakening may take here; the watchdog has its own patience
+MANY_RESTARTS=3
+
+command=open
+stay=no
+client_args=()
+rest=()
+started=
+last_line=
+
+usage() {
+  cat <<'TEXT'
+usage: ./puter.sh [--stay] [--json] [--mission TEXT]…
+       ./puter.sh test [PYTEST ARGUMENT]… | stop | status | doctor
+
+Without a command: sets up what is missing, starts BAT OS and opens the prompt.
+Leaving the prompt stops what was started here.
+
+  --mission TEXT  run one mission instead of the prompt; may be given several times
+  --json          print events as JSON lines
+  --stay          leave the system running
+  test            everything to pass the tests on a fresh machine, then linters and tests
+  stop, status    of the system in BATOS_HOME (default: the current folder)
+  doctor          look at what the machine has and lacks
+
+Environment: BATOS_HOME, BATOS_INSTALL=light (without torch), BATOS_PYTHON (the interpreter
+to build the environment with), and every setting of docs/settings.md.
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$1"
+  exit "${2:-1}"
+}
+
+parse() {
+  case ${1-} in
+    test | stop | status | doctor)
+      command=$1
+      shift
+      rest=("$@")
+      return
+      ;;
+  esac
+  while (($#)); do
+    case $1 in
+      -h | --help | help) usage && exit 0 ;;
+      --stay) stay=yes ;;
+      --json) client_args+=(--json) ;;
+      --mission)
+        (($# > 1)) || die "--mission needs a text" 2
+        client_args+=(--mission "$2")
+        shift
+        ;;
+      --mission=*) client_args+=(--mission "${1#--mission=}") ;;
+      *)
+        usage >&2
+        die "unknown argument: $1" 2
+        ;;
+    esac
+    shift
+  done
+}
+
+# ---- the environment ----
+
+# The newest Python from 3.11 on that can make environments; shims of inactive versions fail and are passed over.
+find_python() {
+  local candidate
+  for candidate in "${BATOS_PYTHON:-python3.14}" python3.14 python3.13 python3.12 python3.11 python3 python \
+    "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[1-4]*/bin/python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  die "BAT OS needs Python 3.11 or newer with the venv module. Install it (on Debian and Ubuntu: python3 python3-venv), or name one in BATOS_PYTHON."
+}
+
+fingerprint() { { printf '%s\n' "$HERE" && cat "$HERE/pyproject.toml" "$HERE/constraints.txt"; } | cksum; }
+
+# Whether the environment holds these extras of exactly these project files.
+in_place() {
+  local print extras wanted
+  [[ -x $PY && -f $STAMP ]] || return 1
+  { read -r print && read -r extras; } <"$STAMP" || return 1
+  [[ $print == "$(fingerprint)" ]] || return 1
+  for wanted in "$@"; do
+    [[ " $extras " == *" $wanted "* ]] || return 1
+  done
+}
+
+install_mode() {
+  case ${BATOS_INSTALL:-full} in
+    full) printf 'full\n' ;;
+    light) ;;
+    *) die "BATOS_INSTALL is '$BATOS_INSTALL'; it may be full or light" 2 ;;
+  esac
+}
+
+# setup EXTRA…: makes .venv and installs BAT OS with these extras.
+setup() {
+  local python mode wanted="$*" plan=()
+  mode=$(install_mode)
+  [[ -z $mode ]] || wanted="$mode${wanted:+ $wanted}"
+  # shellcheck disable=SC2086 # the extras are words
+  in_place $wanted && return
+  python=$(find_python)
+  [[ -n $mode ]] || plan+=(--light)
+  [[ $command != test ]] || plan+=(--models "$TEST_WEIGHTS")
+  (cd "$HERE" && "$python" -m batos.operator.plan ${plan[@]+"${plan[@]}"}) ||
+    [[ -n ${BATOS_SKIP_CHECKS:-} ]] || die "
+BAT OS cannot be set up yet. (BATOS_SKIP_CHECKS=1 tries all the same.)"
+  say ""
+  say "[1/3] environment: $VENV ($("$python" -V 2>&1))"
+  if ! "$PY" -c pass 2>/dev/null; then
+    "$python" -m venv --clear "$VENV" >&2
+  fi
+  rm -f "$STAMP"
+  say "[2/3] llama-cpp-python"
+  build_llama
+  say "[3/3] packages"
+  (cd "$HERE" && pip_install -e ".${wanted:+[${wanted// /,}]}") >&2 ||
+    die "The packages could not be installed; pip's words are above."
+  { fingerprint && printf '%s\n' "$wanted"; } >"$STAMP"
+  say "The environment is in place."
+}
+
+pip_install() { "$PY" -m pip install --no-input --disable-pip-version-check -c "$HERE/constraints.txt" "$@"; }
+
+# The one package that is compiled: its build says how far it is in lines like [12/180], which are shown as one line.
+build_llama() {
+  local log=$VENV/llama-build.log jobs
+  jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+  export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs}
+  if ! pip_install -v llama-cpp-python 2>&1 | tee "$log" | show_build; then
+    grep -nE 'error|Error|not found' "$log" | tail -n 15 >&2 || true
+    die "llama-cpp-python could not be built; the whole output is in $log. \`./puter.sh doctor\` tells what is missing."
+  fi
+}
+
+show_build() {
+  local line shown='' text began=$SECONDS
+  while IFS= read -r line; do
+    text=
+    if [[ $line =~ \[\ *([0-9]+)/([0-9]+)\]\ (Building|Linking) ]]; then
+      text="building llama.cpp [${BASH_REMATCH[1]}/${BASH_REMATCH[2]}], $((SECONDS - began)) s"
+      if [[ ! -t 2 ]] && ((BASH_REMATCH[1] % 20 != 0 && BASH_REMATCH[1] != BASH_REMATCH[2])); then
+        continue
+      fi
+    elif [[ $line =~ ^\ *(Downloading\ |Using\ cached\ |Building\ wheel|Successfully\ |Configuring|\*\*\*|ERROR) ]]; then
+      text=${line:0:100}
+      text=${text#"${text%%[! ]*}"}
+    fi
+    [[ -n $text && $text != "$shown" ]] || continue
+    shown=$text
+    if [[ -t 2 ]]; then printf '\r\033[K  %s' "$text" >&2; else say "  $text"; fi
+  done
+  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+}
+
+# ---- the weights ----
+
+TEST_WEIGHTS=qwen2.5-coder-0.5b
+
+# What the choice of weights depends on; the stamp's other lines are the files that must be there.
+weights_key() {
+  printf '%s|' "${BATOS_ENGINE:-}" "${BATOS_PERSONA_MODELS:-}" "${BATOS_DEFAULT_PERSONA_MODEL:-}" \
+    "${BATOS_WEIGHTS_CACHE:-}" "${LLAMA_MODEL_PATH:-}" "${BATOS_LLAMA_MODEL_PATH:-}" "${XDG_CACHE_HOME:-}"
+  if [[ -f $BATOS_HOME/batos.toml ]]; then cksum <"$BATOS_HOME/batos.toml"; else echo; fi
+}
+
+weights_in_place() {
+  local stamp=$1 key file
+  [[ -f $stamp ]] || return 1
+  {
+    read -r key
+    [[ $key == "$(weights_key)" ]] || return 1
+    while IFS= read -r file; do
+      [[ -e $file ]] || return 1
+    done
+  } <"$stamp"
+}
+
+get_weights() {
+  local stamp=$BATOS_HOME/run/weights.stamp files
+  case ${BATOS_ENGINE:-} in scripted:* | openai) return ;; esac
+  weights_in_place "$stamp" && return
+  if files=$("$PY" -m batos models fetch --paths); then
+    { weights_key && printf '%s' "${files:+$files$'\n'}"; } >"$stamp"
+  else
+    say "The weights are not all here; BAT OS starts without them and tries again by itself."
+  fi
+}
+
+# ---- the system ----
+
+status_field() {
+  sed -n "s/^ \"$1\": \"\{0,1\}\(.*[^\",]\)\"\{0,1\},\{0,1\}\$/\1/p" "$BATOS_HOME/run/watchdog.json" 2>/dev/null || true
+}
+
+# Whether the watchdog of run/watchdog.json lives.
+watchdog_lives() {
+  local pid
+  pid=$(status_field pid)
+  [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null && [[ $(ps -o command= -p "$pid" 2>/dev/null) == *min_watchdog_service* ]]
+}
+
+start_system() {
+  if watchdog_lives; then
+    say "BAT OS already runs here; it is used."
+    wait_for_kernel "$(status_field pid)"
+    return
+  fi
+  "$PY" "$WATCHDOG" --background </dev/null >"$BATOS_HOME/run/watchdog.out" 2>&1 &
+  started=$!
+  wait_for_kernel "$started"
+}
+
+# Waits until the kernel answered a ping, showing what it prints meanwhile.
+wait_for_kernel() {
+  local pid=$1 began=$SECONDS restarts
+  while kill -0 "$pid" 2>/dev/null; do
+    if [[ $(status_field pid) == "$pid" ]]; then
+      case $(status_field state) in
+        serving) return ;;
+        refused) die "$(status_field message)
+$(tail -n 6 "$BATOS_HOME/run/kernel.log")
+$(status_field hint)" 2 ;;
+      esac
+      restarts=$(status_field restarts)
+      ((${restarts:-0} < MANY_RESTARTS)) ||
+        die "The kernel does not stay up: $(status_field message)
+$(tail -n 15 "$BATOS_HOME/run/kernel.log")" 2
+      show_kernel_line
+    fi
+    ((SECONDS - began < READY_SECONDS)) || die "The kernel did not answer within $READY_SECONDS s; see $BATOS_HOME/run/kernel.log" 2
+    sleep 0.05
+  done
+  die "The watchdog ended: $(tail -n 5 "$BATOS_HOME/run/watchdog.out" 2>/dev/null)" 2
+}
+
+show_kernel_line() {
+  local line
+  line=$(tail -n 1 "$BATOS_HOME/run/kernel.log" 2>/dev/null) || return 0
+  [[ -n $line && $line != "$last_line" ]] || return 0
+  last_line=$line
+  say "  $line"
+}
+
+leave() {
+  local code=$?
+  trap - EXIT INT TERM HUP
+  if [[ -n $started && ($stay == no || $code -eq 2) ]] && kill -TERM "$started" 2>/dev/null; then
+    say "BAT OS stops; the image stays."
+    wait "$started" || true
+  elif [[ -n $started ]]; then
+    say "BAT OS stays: \`./puter.sh stop\` ends it."
+  fi
+  exit "$code"
+}
+
+open_client() {
+  local code=0
+  trap leave EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  trap 'exit 129' HUP
+  start_system
+  trap ':' INT # the client hears Ctrl-C itself
+  "$PY" "$HERE/chat_client.py" ${client_args[@]+"${client_args[@]}"} || code=$?
+  exit "$code"
+}
+
+# ---- the tests ----
+
+run_tests() {
+  local failed=()
+  setup dev
+  "$PY" -m batos models fetch "$TEST_WEIGHTS" >&2 || die "The weights for the tests could not be fetched."
+  cd "$HERE"
+  step "ruff check" -m ruff check .
+  step "ruff format" -m ruff format --check .
+  step "mypy" -m mypy
+  step "interrogate" -m interrogate -q batos
+  step "pytest" -m pytest -q --session-timeout=900 "$@"
+  ((${#failed[@]} == 0)) || die "Failed: ${failed[*]}"
+  say "All green."
+}
+
+step() {
+  local name=$1
+  shift
+  say "== $name"
+  "$PY" "$@" || failed+=("$name")
+}
+
+parse "$@"
+export BATOS_HOME=${BATOS_HOME:-$PWD}
+mkdir -p "$BATOS_HOME/run"
+BATOS_HOME=$(cd "$BATOS_HOME" && pwd)
+
+case $command in
+  test) run_tests ${rest[@]+"${rest[@]}"} ;;
+  stop)
+    [[ -x $PY ]] || die "BAT OS is not set up here, so nothing runs." 0
+    exec "$PY" "$WATCHDOG" --stop
+    ;;
+  status)
+    [[ -x $PY ]] || die "BAT OS is not set up here; ./puter.sh does that." 1
+    exec "$PY" -m batos status ${rest[@]+"${rest[@]}"}
+    ;;
+  doctor)
+    if [[ -x $PY ]] && "$PY" -c 'import batos.settings' 2>/dev/null; then
+      exec "$PY" -m batos doctor ${rest[@]+"${rest[@]}"}
+    fi
+    python=$(find_python)
+    cd "$HERE"
+    exec "$python" -m batos.operator.plan
+    ;;
+  open)
+    setup
+    get_weights
+    open_client
+    ;;
+esac
