@@ -15,7 +15,8 @@
     │   ├── Stopping              the kernel is going down
     │   ├── Conflict              others kept changing the same objects
     │   ├── Cancelled             somebody cancelled the work
-    │   └── ImageReadOnly         the image takes no writes just now
+    │   ├── ImageReadOnly         the image takes no writes just now
+    │   └── Unreachable           no kernel answers (client side only, never on the wire)
     ├── ModelSideError            a model or its weights are at fault
     │   ├── NoWeights             the weights are not there
     │   ├── ModelError            the model, its host or its answer failed
@@ -135,6 +136,12 @@ class ImageReadOnly(MomentError):
     """The image takes no writes just now."""
 
     hint_default = "Free disk space or mend the permissions; reads go on meanwhile."
+
+
+class Unreachable(MomentError):
+    """No kernel answers at the bridge's address."""
+
+    hint_default = "Start the kernel with `./puter.sh` or `python batos.py`; `./puter.sh status` tells what runs."
 
 
 class ModelSideError(BatosError):
