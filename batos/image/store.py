@@ -138,6 +138,12 @@ class Image:
         self._conflicts = 0
         self._count = threading.Lock()
 
+    @property
+    def tid(self) -> str:
+        """The last transaction, 16 hex digits; "" when the image is closed."""
+        db = self._db
+        return db.lastTransaction().hex() if db is not None else ""
+
     async def transact(
         self,
         fn: Callable[..., T],
@@ -213,7 +219,7 @@ class Image:
         """Figures: `tid`, `objects`, `bytes`, `queue`, `commits`, `conflicts`."""
         db = self._db
         return {
-            "tid": db.lastTransaction().hex() if db is not None else "",
+            "tid": self.tid,
             "objects": db.objectCount() if db is not None else 0,
             "bytes": db.getSize() if db is not None else 0,
             "queue": self._waiting,
@@ -266,15 +272,15 @@ class Image:
                 current.user = user
             for key, item in (why or {}).items():
                 current.setExtendedInfo(key, item)
-            value = _plain(fn(View(conn, self._tid()), *args))
+            value = _plain(fn(View(conn, self.tid), *args))
             with _storage_errors():
                 tm.commit()
             self._commits += 1
-            return Commit(value, self._tid())
+            return Commit(value, self.tid)
 
     def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
         with self._unit(at) as (conn, _tm):
-            tid = at or self._tid()
+            tid = at or self.tid
             return Commit(_plain(fn(View(conn, tid), *args)), tid)
 
     @contextmanager
@@ -292,10 +298,6 @@ class Image:
                 tm.abort()
             conn.close()
             self._drop_broken()
-
-    def _tid(self) -> str:
-        tid: str = self._db.lastTransaction().hex()
-        return tid
 
     def _open_database(self) -> Any:
         if self._db is None:
