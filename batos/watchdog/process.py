@@ -93,7 +93,8 @@ class AdoptedKernel:
     """A kernel that was already running when the watchdog came.
 
     Args:
-        pid: Its process id where a former watchdog left it, else None: then only the bridge reaches it.
+        pid: Its process id where a former watchdog left it. None: somebody else started it, and only the bridge
+            reaches it.
         ask_to_end: Sends the bridge's `shutdown`.
     """
 

@@ -256,7 +256,10 @@ class Watchdog:
             time.sleep(max(0.0, min(_SLICE_SECONDS, end - time.monotonic())))
 
     def _end(self) -> None:
-        self._say("stopping", "The kernel is asked to end")
+        if self._kernel is not None and self._kernel.pid is None:
+            self.log.info("The kernel was started by somebody else and is left running")
+            self._kernel = None
+        self._say("stopping", "The watchdog stops, and its kernel with it")
         self.halt(self._settings.stop_grace_seconds)
         self._stop_file.unlink(missing_ok=True)
         self._say("stopped", "Stopped")

@@ -1,0 +1,167 @@
+"""Supervision: whatever the kernel does, a serving kernel follows, and a stop leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from batos.watchdog import files
+from batos.watchdog.process import is_kernel
+
+from .conftest import alive
+
+
+class TestServing:
+    def test_serving_means_that_a_ping_was_answered(self, bench, until):
+        """The state is `serving` once the kernel answered, and the status file names both processes."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert b.probe.ping(1) == b"pong"
+        assert b.status["kernel_pid"] == b.pids[0]
+        assert b.status["pid"] == os.getpid()
+        assert files.read_pid(b.home / "run" / "kernel.pid") == b.pids[0]
+
+    def test_what_the_kernel_prints_is_kept(self, bench, until):
+        """The kernel's output is in run/kernel.log."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert "start 0" in (b.home / "run" / "kernel.log").read_text()
+
+    def test_stopping_leaves_no_kernel(self, bench, until):
+        """After a stop the kernel is gone and the status says so."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        b.stop()
+        assert not alive(b.pids[0])
+        assert b.state == "stopped"
+        assert not (b.home / "run" / "kernel.pid").exists()
+
+    def test_a_kernel_that_ignores_the_request_is_killed(self, bench, until):
+        """A kernel that does not end within the grace is killed."""
+        b = bench(stop_grace_seconds=0.2)
+        b.plan("stubborn")
+        b.start()
+        until(lambda: b.state == "serving")
+        b.stop()
+        assert not alive(b.pids[0])
+
+    def test_the_stop_file_stops(self, bench, until):
+        """A watchdog that finds run/watchdog.stop ends, and takes the file away."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        (b.home / "run" / files.STOP).touch()
+        until(lambda: b.state == "stopped")
+        assert not (b.home / "run" / files.STOP).exists()
+
+
+class TestRestarts:
+    def test_killed_kernels_are_replaced(self, bench, until):
+        """kill -9 of the kernel brings another that serves."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        for number in range(3):
+            until(lambda n=number: b.state == "serving" and len(b.pids) == n + 1)
+            os.kill(b.pids[-1], signal.SIGKILL)
+            until(lambda n=number: len(b.pids) == n + 2)
+        until(lambda: b.state == "serving")
+        assert b.status["restarts"] == 3
+
+    def test_an_end_with_code_0_is_followed_by_a_start(self, bench, until):
+        """A kernel that was asked to end by somebody else comes back: only the watchdog's own stop is a stop."""
+        b = bench()
+        b.plan(0, "serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert len(b.pids) == 2
+
+    def test_a_boot_loop_ends_in_service_when_the_cause_goes_away(self, bench, until):
+        """A kernel that fails to start is tried again and again; the log has the pauses and the codes."""
+        b = bench()
+        b.plan(1, 1, 1, 1, 1, 1, 1, "serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        log = (b.home / "run" / "watchdog.log").read_text()
+        assert "exit code 1" in log
+        assert "times in a row" in log
+
+    def test_a_stopped_process_is_replaced(self, bench, until):
+        """A kernel that no longer answers (SIGSTOP) is replaced after two missed pings."""
+        b = bench(stop_grace_seconds=0.2)
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        os.kill(b.pids[0], signal.SIGSTOP)
+        until(lambda: len(b.pids) == 2 and b.state == "serving")
+        assert not alive(b.pids[0])
+
+    def test_a_kernel_that_never_answers_is_replaced(self, bench, until):
+        """A kernel that starts and stays mute is replaced after READY_SECONDS."""
+        b = bench(ready_seconds=0.3, stop_grace_seconds=0.2)
+        b.plan("mute", "serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert len(b.pids) == 2
+
+    def test_refusals_are_not_restarted_quickly(self, bench, until):
+        """Exit codes 3 to 6 are looked at again only after REFUSED_SECONDS, and the status says what to do."""
+        for code, word in ((3, "other kernel"), (4, "backup"), (5, "docs/settings.md"), (6, "ZMQ_ENDPOINT")):
+            b = bench(refused_seconds=3600)
+            b.plan(code)
+            b.start()
+            until(lambda b=b: b.state == "refused")
+            assert word in str(b.status["hint"])
+            assert b.status["exit_code"] == code
+            b.stop()
+            assert len(b.pids) == 1
+
+    def test_a_refusal_is_looked_at_again(self, bench, until):
+        """After the pause the kernel is tried again and serves when the cause is gone."""
+        b = bench()
+        b.plan(6, 3, "serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert len(b.pids) == 3
+
+
+class TestAdoption:
+    def test_the_kernel_of_a_dead_watchdog_is_adopted(self, bench, until):
+        """A kernel that answers is not started twice; it is stopped with the watchdog that adopted it."""
+        b = bench()
+        b.plan("serve")
+        first = b.start()
+        until(lambda: b.state == "serving")
+        first._kernel, kernel = None, first._kernel  # what a crash of the watchdog leaves behind: the kernel and its pid
+        pid_file = b.home / "run" / "kernel.pid"
+        first.stop()
+        until(lambda: b.state == "stopped")
+        pid_file.write_text(f"{b.pids[0]}\n")
+        b.start()
+        until(lambda: b.state == "serving")
+        assert len(b.pids) == 1
+        assert is_kernel(b.pids[0])
+        b.stop()
+        assert kernel.poll() is not None
+
+    def test_a_kernel_that_somebody_else_started_is_left_running(self, bench, until):
+        """A kernel without a pid file of ours is watched, and left alone at the end."""
+        b = bench()
+        b.plan("serve")
+        first = b.start()
+        until(lambda: b.state == "serving")
+        first._kernel, kernel = None, first._kernel
+        first.stop()
+        until(lambda: b.state == "stopped")
+        b.start()
+        until(lambda: b.state == "serving")
+        b.stop()
+        assert alive(b.pids[0])
+        kernel.kill()
