@@ -83,15 +83,6 @@ class Translation:
     question: str = ""
     source: Source = "rules"
 
-    def as_reply(self) -> dict[str, Any]:
-        """The fields of the command `translate`'s last word."""
-        fields: dict[str, Any] = {"kind": self.kind, "source": self.source}
-        if self.request is not None:
-            fields["request"] = self.request
-        if self.question:
-            fields["question"] = self.question
-        return fields
-
 
 def by_rule(text: str, known: list[Capability], target: Any) -> Translation:
     """Translate words that are no call; the request is not checked yet."""

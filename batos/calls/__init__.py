@@ -1,0 +1,1 @@
+"""One message send: lookup, the sandbox over an overlay, one transaction, retries."""

@@ -1,0 +1,135 @@
+"""Taking a mission in: the durable record that a cycle begins with. Everything here runs inside a unit of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import BadField
+from batos.image import cycles, lookup, methods, outbox
+from batos.image.objects import UvmObject
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.image.store import View
+
+SCHEMA = 1
+"""Version of a cycle's record; a kernel reads records of its own version and older."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mandate:
+    """What a requester wants of a cycle.
+
+    Args:
+        target: Name of a root object, or a reference.
+        brief: The mission brief, checked, as plain data.
+        brief_hash: sha256 of the brief as received.
+        proceed: Whether the message is to be sent once it is understood.
+        kind: `mission`, or `install` for the Architect's own source.
+        source: That source.
+        request_id: The requester's durable name for the request, or empty.
+        body_hash: sha256 of the whole request, to tell another one with the same name.
+    """
+
+    target: str | Ref
+    brief: dict[str, Any]
+    brief_hash: str
+    proceed: bool = True
+    kind: str = "mission"
+    source: str = ""
+    request_id: str = ""
+    body_hash: str = ""
+
+
+def known(view: View, mandate: Mandate) -> str | None:
+    """The cycle that the mandate's `request_id` names already.
+
+    Raises:
+        BadField: It names one that began with another body.
+    """
+    if not mandate.request_id:
+        return None
+    bound = cycles.request(view, mandate.request_id)
+    if bound is None:
+        return None
+    if bound["body"] != mandate.body_hash:
+        raise BadField(
+            f"The request_id {mandate.request_id!r} came with another body before", "Choose a new request_id."
+        )
+    return str(bound["cycle_id"])
+
+
+def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, now: str) -> dict[str, Any]:
+    """Open a cycle, or find the one to join; gives `cycle_id` and whether it is `new`."""
+    there = known(view, mandate)
+    if there is not None:
+        return {"cycle_id": there, "new": False}
+    target = view.resolve(mandate.target)
+    ref = view.ref(target)
+    joined = cycles.joined(view, ref, mandate.brief["selector"])
+    if joined is None:
+        record = _record(view, mandate, cycle_id, target, _persona(view, target, mandate.brief, default_persona), now)
+        cycles.open_cycle(view, cycle_id, record, [{"event": "accepted", "cycle_id": cycle_id}])
+        outbox.append(
+            view, line(record, "MISSION_ACCEPTED", now, {"selector": record["selector"], "target_oid": ref.hex})
+        )
+    if mandate.request_id:
+        cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
+    return {"cycle_id": joined or cycle_id, "new": joined is None}
+
+
+def _record(view: View, mandate: Mandate, cycle_id: str, target: UvmObject, persona: str, now: str) -> dict[str, Any]:
+    name = mandate.target if isinstance(mandate.target, str) else mandate.target.hex
+    data = {"candidates": [mandate.source], "generated_artifact": mandate.source} if mandate.kind == "install" else {}
+    return {
+        "cycle_id": cycle_id,
+        "schema": SCHEMA,
+        "kind": mandate.kind,
+        "state": "IDLE",
+        "target": view.ref(target),
+        "target_name": name,
+        "selector": mandate.brief["selector"],
+        "brief": mandate.brief,
+        "brief_hash": mandate.brief_hash,
+        "proceed": mandate.proceed,
+        "persona": persona,
+        "started": now,
+        "updated": now,
+        "elapsed": 0.0,
+        "attempts": [],
+        "awaiting": None,
+        "data": data,
+    }
+
+
+def _persona(view: View, target: UvmObject, brief: dict[str, Any], default: str) -> str:
+    """The brief's persona, else the one of the nearest codex by delegation, else the default."""
+    wanted = str(brief.get("persona") or "").upper()
+    if wanted:
+        if f"{wanted.lower()}_prototype_obj" not in view.root:
+            raise BadField(f"There is no persona {wanted!r}", "There are ALFRED, BRICK, ROBIN and BABS.")
+        return wanted
+    found = lookup.find(target, "codex")
+    named = found.value.get("persona") if found is not None and isinstance(found.value, dict) else None
+    return str(named or default).upper()
+
+
+def state_behaviour(view: View, state: str) -> str:
+    """Name the primitive in the slot `_process_synthesis_` of a state's prototype."""
+    prototypes = view.resolve("psm_prototypes_obj")
+    prototype = prototypes._slots.get(state)
+    behaviour = prototype._slots.get("_process_synthesis_") if isinstance(prototype, UvmObject) else None
+    return behaviour.name if isinstance(behaviour, methods.Primitive) else repr(behaviour)
+
+
+def line(record: dict[str, Any], event_type: str, now: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """One line of the metacognition log, without its sequence number."""
+    return {
+        "timestamp": now,
+        "cycle_id": record["cycle_id"],
+        "mission_brief_hash": record["brief_hash"],
+        "event_type": event_type,
+        "current_state": record["state"],
+        **fields,
+    }

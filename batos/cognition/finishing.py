@@ -1,0 +1,158 @@
+"""The two ends of a cycle: COMPLETE runs the message and installs in one transaction, FAILED records why."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from batos import codec
+from batos.calls.overlay import Overlay
+from batos.cognition.services import Context, Step
+from batos.cognition.trial import show_call
+from batos.errors import CodeError, ModelError, to_wire
+from batos.image import cycles, methods
+from batos.memory import catalog
+
+if TYPE_CHECKING:
+    from batos.cognition import brief as briefs
+    from batos.image.store import View
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a text, or of plain data by its wire form."""
+    data = value.encode() if isinstance(value, str) else codec.pack([dict(m) for m in value])
+    return hashlib.sha256(data).hexdigest()
+
+
+async def complete(ctx: Context) -> Step:
+    """Run the original message on the candidate, then install: version, slots, catalog and last word together."""
+    _check_evidence(ctx)
+    proceed = bool(ctx.record["proceed"]) and not ctx.data.get("needs") and ctx.record["kind"] != "install"
+    overlay = Overlay(ctx.services.image)
+    outcome: dict[str, Any] = {}
+    if proceed:
+        overlay, outcome = await _proceed(ctx)
+    elif ctx.data.get("needs") and ctx.record["proceed"]:
+        outcome = {"needs": ctx.data["needs"]}
+
+    def effect(view: View) -> dict[str, Any]:
+        version = _install(view, ctx)
+        overlay.apply(view)
+        return {"version": version}
+
+    last_word = {
+        "status": "COMPLETE",
+        "selector": ctx.brief["selector"],
+        "installed": True,
+        "source": ctx.data["generated_artifact"],
+        "message": _message(ctx, outcome),
+        **outcome,
+    }
+    log = [
+        ("METHOD_INSTALLED", {"selector": ctx.brief["selector"], "sha256": ctx.data["verdict"]["sha256"]}),
+        ("FINAL_OUTCOME", {"outcome": "COMPLETE"}),
+    ]
+    return Step(None, log=log, effect=effect, last_word=last_word)
+
+
+def _check_evidence(ctx: Context) -> None:
+    """Hold the state machine to its promise, whatever the states before answered."""
+    verdict = ctx.data.get("verdict") or {}
+    if verdict.get("guardian") != "passed" or verdict.get("sha256") != digest(ctx.data["generated_artifact"]):
+        raise ModelError("The source to install is not the one that the Guardian passed", "Start the mission again.")
+    if not all(run.get("passed") for run in ctx.data.get("evidence", [])):
+        raise ModelError("The evidence holds a run that did not pass", "Start the mission again.")
+
+
+async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
+    """Send the original message to the candidate; its writes stay in the overlay."""
+    image, sandbox = ctx.services.image, ctx.services.sandbox
+    brief = ctx.brief
+    overlay = Overlay(image)
+    try:
+        outcome = await sandbox.call(
+            overlay,
+            ctx.target,
+            brief["selector"],
+            brief.get("args", []),
+            brief.get("kwargs", {}),
+            source=ctx.data["generated_artifact"],
+        )
+    except CodeError as error:
+        return Overlay(image), {"call_error": to_wire(error)}
+    said = {"output": outcome.output} if outcome.output else {}
+    return overlay, {"result": outcome.result, **said}
+
+
+def _install(view: View, ctx: Context) -> int:
+    brief, verdict, record = ctx.brief, ctx.data["verdict"], ctx.record
+    target = view.get(ctx.target)
+    installed = methods.install(
+        view,
+        target,
+        brief["selector"],
+        ctx.data["generated_artifact"],
+        provenance(ctx),
+        signature=verdict["signature"],
+        summary=verdict["summary"] or _summary(brief),
+    )
+    catalog.index_capability(
+        view, ctx.target.hex, brief["selector"], verdict["signature"], verdict["summary"], brief.get("intent") or ""
+    )
+    if brief.get("intent") and record["kind"] == "mission":
+        cycles.remember_words(view, brief["intent"], ctx.target.hex, _remembered(brief))
+    return int(installed.version)
+
+
+def _summary(brief: briefs.Brief) -> str:
+    # A method that brought no docstring is described by the Architect's words.
+    return str(brief.get("intent") or brief["selector"].replace("_", " "))
+
+
+def _remembered(brief: briefs.Brief) -> briefs.Brief:
+    return {key: value for key, value in brief.items() if key != "version"}
+
+
+def provenance(ctx: Context) -> dict[str, Any]:
+    """Everything that led to the version: mission, author, attempts, audit, evidence."""
+    record = ctx.record
+    origin = "architect" if record["kind"] == "install" else "mission"
+    return {
+        "origin": origin,
+        "cycle_id": record["cycle_id"],
+        "mission_brief": ctx.brief,
+        "mission_brief_hash": record["brief_hash"],
+        "persona": record["persona"],
+        "author": ctx.data.get("author", {}),
+        "chunks": [snippet["id"] for snippet in ctx.data.get("retrieved_context", [])],
+        "attempts": record["attempts"],
+        "guardian": {key: ctx.data["verdict"][key] for key in ("guardian", "mends", "warnings")},
+        "evidence": ctx.data.get("evidence", []),
+        "approved_by": record.get("approved"),
+    }
+
+
+def _message(ctx: Context, outcome: dict[str, Any]) -> str:
+    selector, name = ctx.brief["selector"], ctx.record["target_name"]
+    text = f"{name} now understands {selector}."
+    if outcome.get("needs"):
+        return f"{text} To send it, give {', '.join(outcome['needs'])}."
+    if "call_error" in outcome:
+        call = show_call(selector, ctx.brief.get("args", []), ctx.brief.get("kwargs", {}))
+        return f"{text} {call} raised: {outcome['call_error']['message']}"
+    return text
+
+
+async def failed(ctx: Context) -> Step:
+    """End the cycle with what went wrong; the target is as it was."""
+    error = ctx.record.get("error") or {"type": "ModelError", "message": "The cycle failed", "hint": ""}
+    last_word = {
+        "status": "FAILED",
+        "state": ctx.record.get("failed_in"),
+        "selector": ctx.brief["selector"],
+        "error": error,
+        "attempts": ctx.record["attempts"],
+        "message": error["message"],
+    }
+    log = [("FINAL_OUTCOME", {"outcome": "FAILED", "error": error["type"]})]
+    return Step(None, log=log, last_word=last_word)

@@ -1,0 +1,342 @@
+"""The Orchestrator: accepts missions, drives their cycles state by state, and never loses one.
+
+A cycle is on disk before it is acknowledged. Each state runs without a transaction; what it hands back is committed as
+one. After a restart every active cycle goes on in the state that it had reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from batos.codec import Ref
+from batos.cognition import acceptance
+from batos.cognition.acceptance import Mandate
+from batos.cognition.hub import Hub, Listener, Message
+from batos.cognition.services import Context, Record, Services, Step
+from batos.cognition.states import NEXT, STATES
+from batos.errors import (
+    BadField,
+    BatosError,
+    Busy,
+    Cancelled,
+    Conflict,
+    DeadlineExceeded,
+    ModelError,
+    Stopping,
+    UnknownTarget,
+    to_wire,
+)
+from batos.image import cycles, outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batos.image.store import View
+
+_log = logging.getLogger("batos.cognition")
+
+
+class Orchestrator:
+    """Starts and drives cognitive cycles.
+
+    Args:
+        services: The parts of the system that states use.
+        after_commit: Called after each commit that wrote log lines; it wakes the journal.
+        on_change: Called with each state change, for people who watch the kernel.
+    """
+
+    def __init__(
+        self, services: Services, *, after_commit: Callable[[], None], on_change: Callable[[Record, Step], None]
+    ) -> None:
+        self._services = services
+        self._after_commit = after_commit
+        self._on_change = on_change
+        self._hub = Hub()
+        self._workers = asyncio.Semaphore(services.settings.workers)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._steps: dict[str, asyncio.Task[Step]] = {}
+        self._cancelled: set[str] = set()
+        self._counts = {"accepted": 0, "complete": 0, "failed": 0}
+        self._stopping = False
+
+    def statistics(self) -> dict[str, int]:
+        """Cycles accepted and ended since the start, in progress, and those that wait for a worker."""
+        waiting = len(self._tasks) - (self._services.settings.workers - self._workers._value)  # noqa: SLF001 - no public count
+        return {**self._counts, "in_progress": len(self._tasks), "waiting": max(0, waiting)}
+
+    async def resume(self) -> int:
+        """Go on with every active cycle; gives how many there are."""
+        records = (await self._services.image.read(cycles.active)).value
+        for record in records:
+            if not record.get("awaiting"):
+                self._start(record["cycle_id"])
+        return len(records)
+
+    async def accept(self, mandate: Mandate) -> str:
+        """Make a cycle durable and start it, or join the one that is there; gives its id.
+
+        Raises:
+            Busy: The queue is full.
+            BadField: The same `request_id` came with another body before.
+            UnknownTarget: There is no such object.
+        """
+        if self._stopping:
+            raise Stopping
+        if len(self._tasks) >= self._services.settings.queue_limit:
+            raise Busy(f"{len(self._tasks)} missions are in progress or waiting, the limit is QUEUE_LIMIT")
+        persona = self._services.settings.default_persona_model
+        commit = await self._services.image.transact(
+            acceptance.accept, mandate, uuid.uuid4().hex, persona, _now(), note=f"mission {mandate.brief['selector']}"
+        )
+        accepted = commit.value
+        if accepted["new"]:
+            self._counts["accepted"] += 1
+            self._after_commit()
+            self._start(accepted["cycle_id"])
+        return str(accepted["cycle_id"])
+
+    async def known(self, mandate: Mandate) -> str | None:
+        """The cycle that a `request_id` names already, or None."""
+        return (await self._services.image.read(acceptance.known, mandate)).value
+
+    async def follow(self, cycle_id: str, from_seq: int, reply: Callable[[Message], Awaitable[None]]) -> Message:
+        """Hand a cycle's events to `reply`, from `from_seq` on, and give its last word.
+
+        Raises:
+            UnknownTarget: There is no such cycle.
+        """
+        listener = self._hub.listen(cycle_id)
+        try:
+            record, past = (await self._services.image.read(_story, cycle_id, from_seq)).value
+            if record is None:
+                raise UnknownTarget(f"There is no cycle {cycle_id!r}", "The command `cycles` lists them.")
+            seq = from_seq - 1
+            for event in past:
+                await reply(event)
+                seq = int(event["seq"])
+            if record.get("last_word"):
+                return dict(record["last_word"])
+            if self._stopping:
+                return _stopping(cycle_id)
+            return await _relay(listener, seq, reply)
+        finally:
+            self._hub.leave(cycle_id, listener)
+
+    async def cancel(self, cycle_id: str) -> None:
+        """Cancel a cycle; one that has ended stays as it is.
+
+        Raises:
+            UnknownTarget: There is no such cycle.
+        """
+        record = await self._record(cycle_id)
+        if record.get("last_word"):
+            return
+        self._cancelled.add(cycle_id)
+        step = self._steps.get(cycle_id)
+        if step is not None:
+            step.cancel()
+        elif record.get("awaiting"):
+            self._start(cycle_id)
+
+    async def approve(self, cycle_id: str, verdict: str) -> None:
+        """Decide on a cycle that waits for an approval.
+
+        Raises:
+            UnknownTarget: There is no such cycle.
+            BadField: It does not wait.
+        """
+        record = await self._record(cycle_id)
+        if record.get("awaiting") != "approval":
+            raise BadField(f"The cycle {cycle_id} does not wait for an approval")
+        if verdict == "install":
+            await self._commit(record, Step("COMPLETE", changes={"awaiting": None, "approved": _now()}))
+        else:
+            await self._commit(
+                record,
+                self._fail(record, Cancelled("The Architect rejected the method", "Say what should be different.")),
+            )
+        self._start(cycle_id)
+
+    async def close(self) -> None:
+        """Stop driving; cycles rest where they are, and those who wait are told to follow after the restart."""
+        self._stopping = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._hub.publish_all(_stopping)
+
+    async def _record(self, cycle_id: str) -> Record:
+        record = (await self._services.image.read(cycles.load, cycle_id)).value
+        if record is None:
+            raise UnknownTarget(f"There is no cycle {cycle_id!r}", "The command `cycles` lists them.")
+        return record
+
+    def _start(self, cycle_id: str) -> None:
+        if cycle_id in self._tasks or self._stopping:
+            return
+        task = asyncio.create_task(self._drive(cycle_id), name=f"cycle {cycle_id}")
+        self._tasks[cycle_id] = task
+        task.add_done_callback(lambda done: self._ended(cycle_id, done))
+
+    def _ended(self, cycle_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(cycle_id, None)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("cycle %s stopped by a fault of the kernel", cycle_id, exc_info=task.exception())
+
+    async def _drive(self, cycle_id: str) -> None:
+        async with self._workers:
+            while True:
+                record = await self._record(cycle_id)
+                if record.get("last_word") or (record.get("awaiting") and cycle_id not in self._cancelled):
+                    return
+                await self._advance(record)
+
+    async def _advance(self, record: Record) -> None:
+        """Run the cycle's state once and commit what it handed back."""
+        began = time.monotonic()
+        step = await self._step(record)
+        for attempt in range(self._services.settings.conflict_retries):
+            step.changes["elapsed"] = record["elapsed"] + time.monotonic() - began
+            try:
+                await self._commit(record, step)
+            except Conflict:
+                # What the call read has changed: think again, as after any conflict.
+                await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
+                step = await self._step(record)
+            except BatosError as error:
+                await self._commit(record, self._fail(record, error))
+                return
+            else:
+                return
+        await self._commit(record, self._fail(record, Conflict("Others kept changing what the call reads")))
+
+    async def _step(self, record: Record) -> Step:
+        cycle_id = record["cycle_id"]
+        if cycle_id in self._cancelled and record["state"] != "FAILED":
+            return self._fail(record, Cancelled("The mission was cancelled"))
+        task = asyncio.create_task(self._run_state(record))
+        self._steps[cycle_id] = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if cycle_id in self._cancelled and record["state"] != "FAILED":
+                return self._fail(record, Cancelled("The mission was cancelled"))
+            task.cancel()
+            raise
+        except BatosError as error:
+            return self._fail(record, error)
+        except Exception as error:
+            _log.exception("state %s of cycle %s", record["state"], cycle_id)
+            return self._fail(record, error)
+        finally:
+            self._steps.pop(cycle_id, None)
+
+    async def _run_state(self, record: Record) -> Step:
+        state = record["state"]
+        await self._pause(state)
+        name = (await self._services.image.read(acceptance.state_behaviour, state)).value
+        if name not in STATES:
+            raise ModelError(
+                f"The state {state} has the behaviour {name!r}, which this kernel does not have",
+                "Set it back to its primitive.",
+            )
+        left = self._services.settings.cycle_seconds - record["elapsed"]
+        context = Context(self._services, record, lambda text: self._token(record["cycle_id"], text))
+        try:
+            # An end is never cut short: what is left is one call and one transaction.
+            async with asyncio.timeout(None if state in ("COMPLETE", "FAILED") else max(0.0, left)):
+                step = await STATES[name](context)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                "The cycle ran out of time", "Raise CYCLE_SECONDS, or use a smaller model."
+            ) from None
+        if step.to is not None and step.to not in NEXT[state]:
+            raise ModelError(f"The state {state} may not go to {step.to}")
+        return step
+
+    async def _pause(self, state: str) -> None:
+        name, _, seconds = self._services.settings.test_pause.partition(":")
+        if name == state:
+            await asyncio.sleep(float(seconds))
+
+    def _token(self, cycle_id: str, text: str) -> None:
+        self._hub.publish(cycle_id, {"event": "token", "text": text})
+
+    @staticmethod
+    def _fail(record: Record, error: BaseException) -> Step:
+        if record["state"] == "FAILED":
+            raise error
+        changes = {"error": to_wire(error), "failed_in": record["state"], "awaiting": None}
+        return Step("FAILED", changes=changes)
+
+    async def _commit(self, record: Record, step: Step) -> None:
+        note = f"{record['selector']}: {record['state']} to {step.to or 'its end'}"
+        events, last_word = (
+            await self._services.image.transact(
+                _write_step, record, step, _now(), self._services.settings.archive_limit, note=note
+            )
+        ).value
+        self._after_commit()
+        self._on_change(record, step)
+        for event in events:
+            self._hub.publish(record["cycle_id"], event)
+        if last_word is not None:
+            self._counts[last_word["status"].lower()] += 1
+            self._cancelled.discard(record["cycle_id"])
+            self._hub.publish(record["cycle_id"], last_word)
+
+
+def _write_step(view: View, record: Record, step: Step, now: str, keep: int) -> tuple[list[Message], Message | None]:
+    """Commit a step: record, events, log lines, and at the end everything that ends with it."""
+    changes = {**step.changes, "updated": now, "data": {**record["data"], **step.data}}
+    lines, events = list(step.log), list(step.events)
+    if step.to is not None:
+        changes["state"] = step.to
+        if step.to == "FAILED":
+            changes.setdefault("failed_in", record["state"])
+        lines.append(("STATE_TRANSITION", {"transition_to": step.to}))
+        events.append({"event": "transition", "from": record["state"], "to": step.to})
+    done = step.effect(view) if step.effect is not None else {}
+    for event_type, fields in lines:
+        outbox.append(view, acceptance.line(record, event_type, now, fields))
+    if step.last_word is None:
+        return cycles.save(view, record["cycle_id"], changes, events), None
+    last_word = {**step.last_word, **done, "cycle_id": record["cycle_id"]}
+    changes.update(state="IDLE", ended=last_word["status"])
+    return cycles.finish(view, record["cycle_id"], changes, events, last_word, keep=keep), last_word
+
+
+def _story(view: View, cycle_id: str, from_seq: int) -> tuple[Record | None, list[Message]]:
+    record = cycles.load(view, cycle_id)
+    return record, [] if record is None else cycles.events(view, cycle_id, from_seq)
+
+
+async def _relay(listener: Listener, seq: int, reply: Callable[[Message], Awaitable[None]]) -> Message:
+    """Hand on live messages; pieces of text carry the number of the event that they follow."""
+    async for message in listener:
+        if "status" in message:
+            return dict(message)
+        if "seq" not in message:
+            await reply({**message, "seq": seq})
+        elif message["seq"] > seq:
+            seq = message["seq"]
+            await reply(message)
+    raise Stopping
+
+
+def _stopping(cycle_id: str) -> Message:
+    return {"status": "ERROR", "cycle_id": cycle_id, "error": {**to_wire(Stopping()), "cycle_id": cycle_id}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+__all__ = ["Mandate", "Orchestrator", "Ref"]

@@ -1,0 +1,138 @@
+"""What the personas are asked: messages for models, most constant text first so that the prefix stays cached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from batos.cognition import brief as briefs
+from batos.cognition.trial import show_call
+
+NOTHING_FOUND = "Nothing relevant was found in Fractal Memory."
+
+QUERIES_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 2, "maxLength": 80},
+    "minItems": 1,
+    "maxItems": 3,
+}
+
+_RULES = """\
+You write one Python method for an object of a living image.
+Rules:
+- Answer with the body of the method that is begun for you, nothing else: no explanation, no call of it, no second function.
+- Return the answer with `return`. Do not print it. Do not use input().
+- Import what you use inside the method, from the standard library only.
+- The object keeps its state in slots: read `self.name`, with a default `getattr(self, 'name', default)`. A slot that is not there yet must be made first.
+- A method that changes a slot, or a list or dictionary in a slot, ends with the line `self._p_changed = True`, just before its return. A method that changes nothing does not have that line.
+- Never replace a collection to add to it: add to the one that is there."""
+
+_EXAMPLE_QUESTION = """\
+Mission: remember a book and its year, and return how many books there are
+The object's slots: books = {'Dune': 1965}
+Write this method:
+def remember_book(self, title, year):"""
+
+_EXAMPLE_ANSWER = """\
+```python
+def remember_book(self, title, year):
+    books = getattr(self, 'books', None)
+    if books is None:
+        books = self.books = {}
+    books[title] = year
+    self._p_changed = True
+    return len(books)
+```"""
+
+
+def decomposing(codex: dict[str, Any], brief: briefs.Brief) -> tuple[dict[str, str], ...]:
+    """Ask BRICK for one to three search queries, as a JSON list of texts."""
+    return (
+        {
+            "role": "system",
+            "content": f"You are {codex.get('core_identity', 'BRICK')}. You break a mission down into search queries for a "
+            "knowledge base. Answer with a JSON list of one to three short queries, nothing else.",
+        },
+        {"role": "user", "content": f"Mission: {words(brief)}"},
+    )
+
+
+def synthesizing(
+    codex: dict[str, Any],
+    brief: briefs.Brief,
+    *,
+    slots: str,
+    context: list[str],
+    known: list[str],
+    findings: list[dict[str, str]],
+) -> tuple[dict[str, str], ...]:
+    """Ask the target's persona for the method.
+
+    Args:
+        codex: The persona's codex.
+        brief: The mission brief.
+        slots: The target's data slots, as one line of text.
+        context: Snippets from Fractal Memory.
+        known: Signatures of methods that the target understands.
+        findings: Earlier attempts of this cycle, `{"source", "finding"}`, the newest last.
+    """
+    system = f"{_RULES}\n\nYou are {codex.get('core_identity', 'a careful engineer')}."
+    parts = [f"Mission: {words(brief)}", f"The object's slots: {slots or 'none yet'}"]
+    if known:
+        parts.append(
+            "The object understands, and you may call: " + "; ".join(f"self.{signature}" for signature in known)
+        )
+    parts.append(
+        "From Fractal Memory:\n" + "\n".join(f"- {snippet}" for snippet in context) if context else NOTHING_FOUND
+    )
+    parts += _examples(brief)
+    parts += _findings(findings)
+    parts.append(f"Write this method:\n{opening(brief)}")
+    return (
+        {"role": "system", "content": system},
+        {"role": "user", "content": _EXAMPLE_QUESTION},
+        {"role": "assistant", "content": _EXAMPLE_ANSWER},
+        {"role": "user", "content": "\n".join(parts)},
+    )
+
+
+def words(brief: briefs.Brief) -> str:
+    """The Architect's words, or the selector's where there are none."""
+    return str(brief.get("intent") or brief["selector"].replace("_", " "))
+
+
+def opening(brief: briefs.Brief) -> str:
+    """The code that the answer is begun with: the whole first line, or as much of it as the brief fixes."""
+    line = briefs.first_line(brief)
+    if line is not None:
+        return line + "\n"
+    return f"def {brief['selector']}(self" + ", " * bool(brief.get("args"))
+
+
+def _examples(brief: briefs.Brief) -> list[str]:
+    lines = []
+    for example in briefs.examples(brief)[:6]:
+        for step in example.get("steps") or [example]:
+            call = show_call(brief["selector"], step.get("args", []), step.get("kwargs", {}))
+            if step.get("error"):
+                lines.append(f"- {call} raises {step['error']}")
+            elif "result" in step:
+                lines.append(f"- {call} gives {step['result']!r}")
+    if lines:
+        return ["It must hold:", *lines]
+    if brief.get("args") or brief.get("kwargs"):
+        return [
+            f"It will be called as {show_call('self.' + brief['selector'], brief.get('args', []), brief.get('kwargs', {}))}"
+        ]
+    return []
+
+
+def _findings(findings: list[dict[str, str]]) -> list[str]:
+    if not findings:
+        return []
+    last = findings[-1]
+    return [
+        "An earlier attempt was:",
+        f"```python\n{last['source'].rstrip()}\n```",
+        f"It was wrong: {last['finding']}",
+        "Write it right this time.",
+    ]

@@ -1,0 +1,172 @@
+"""The trial: a candidate runs in the sandbox on a copy of the target's real state; what it shows is the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batos.calls.overlay import Overlay
+from batos.cognition import brief as briefs
+from batos.cognition.compare import same
+from batos.errors import BatosError, CodeError, MethodError
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.image.store import Image
+    from batos.sandbox.runner import Sandbox
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a trial found.
+
+    Args:
+        passed: Whether the candidate may be installed.
+        finding: What went wrong first, for people and for the model; empty when it passed.
+        evidence: One plain record for each run.
+    """
+
+    passed: bool
+    finding: str = ""
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trial:
+    """Runs candidates of one mission."""
+
+    def __init__(self, image: Image, sandbox: Sandbox, target: Ref, brief: briefs.Brief) -> None:
+        self._image = image
+        self._sandbox = sandbox
+        self._target = target
+        self._brief = brief
+        self._selector = str(brief["selector"])
+
+    async def run(self, source: str, *, proceed: bool) -> Verdict:
+        """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with."""
+        verdict = Verdict(passed=True)
+        examples = briefs.examples(self._brief)
+        for example in examples:
+            overlay = Overlay(self._image)
+            finding = await self._steps(overlay, source, example, verdict.evidence)
+            if finding:
+                return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
+        if not examples and proceed:
+            finding = await self._rehearse(source, verdict.evidence)
+            if finding:
+                return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
+        return verdict
+
+    async def _steps(
+        self, overlay: Overlay, source: str, example: dict[str, Any], evidence: list[dict[str, Any]]
+    ) -> str:
+        for step in example.get("steps") or [example]:
+            finding = await self._one(overlay, source, step, evidence)
+            if finding:
+                return finding
+        return ""
+
+    async def _one(self, overlay: Overlay, source: str, step: dict[str, Any], evidence: list[dict[str, Any]]) -> str:
+        args, kwargs = step.get("args", []), step.get("kwargs", {})
+        got: dict[str, Any] = {}
+        try:
+            outcome = await self._sandbox.call(
+                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
+            )
+            got["result"] = outcome.result
+        except CodeError as error:
+            got["error"] = error_name(error)
+            got["message"] = error.message
+            got["line"] = error.details.get("line")
+        finding = self._judge(step, got) or await self._judge_slots(step, overlay)
+        evidence.append(
+            {
+                "kind": "example",
+                "args": args,
+                "kwargs": kwargs,
+                "expected": _expected(step),
+                "got": got,
+                "passed": not finding,
+            }
+        )
+        return finding
+
+    def _judge(self, step: dict[str, Any], got: dict[str, Any]) -> str:
+        call = show_call(self._selector, step.get("args", []), step.get("kwargs", {}))
+        wanted_error = step.get("error")
+        if wanted_error:
+            if got.get("error") == wanted_error:
+                return ""
+            return f"{call} must raise {wanted_error}, but " + (
+                f"raised {got['error']}" if "error" in got else f"gave {got['result']!r}"
+            )
+        if "error" in got:
+            return f"{call} raised {got['message']}" + _at_line(got)
+        if "result" in step and not same(step["result"], got["result"]):
+            return f"{call} must give {step['result']!r}, but gave {_shorten(got['result'])}"
+        return ""
+
+    async def _judge_slots(self, step: dict[str, Any], overlay: Overlay) -> str:
+        wanted = step.get("slots") or {}
+        if not wanted:
+            return ""
+        slots, _ = await overlay.snapshot(self._target)
+        for name, value in wanted.items():
+            if name not in slots:
+                return f"afterwards self.{name} must be {value!r}, but there is no such slot"
+            if not same(value, slots[name]):
+                return f"afterwards self.{name} must be {value!r}, but is {_shorten(slots[name])}"
+        return ""
+
+    async def _rehearse(self, source: str, evidence: list[dict[str, Any]]) -> str:
+        args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
+        overlay = Overlay(self._image)
+        call = show_call(self._selector, args, kwargs)
+        try:
+            outcome = await self._sandbox.call(
+                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
+            )
+        except CodeError as error:
+            got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
+            evidence.append({"kind": "call", "args": args, "kwargs": kwargs, "got": got, "passed": False})
+            return f"{call} raised {error.message}" + _at_line(got)
+        evidence.append(
+            {"kind": "call", "args": args, "kwargs": kwargs, "got": {"result": outcome.result}, "passed": True}
+        )
+        return _printed(outcome.result, outcome.output, call)
+
+
+def error_name(error: BatosError) -> str:
+    """The name of what a call raised: the method's own exception, or our type."""
+    if isinstance(error, MethodError):
+        return str(error.details.get("error_type") or "MethodError")
+    return type(error).__name__
+
+
+def show_call(selector: str, args: list[Any], kwargs: dict[str, Any]) -> str:
+    """A call as people write it, long values folded."""
+    parts = [_shorten(arg) for arg in args] + [f"{key}={_shorten(value)}" for key, value in kwargs.items()]
+    return f"{selector}({', '.join(parts)})"
+
+
+def _printed(result: Any, output: str, call: str) -> str:
+    # Small models print where they should answer.
+    return (
+        f"{call} printed its answer and returned None: return it instead" if result is None and output.strip() else ""
+    )
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:190] + " …"
+
+
+def _expected(step: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: step[key]
+        for key in ("result", "error", "slots")
+        if step.get(key) is not None or (key == "result" and key in step)
+    }
+
+
+def _at_line(got: dict[str, Any]) -> str:
+    return f" at line {got['line']}" if got.get("line") else ""

@@ -1,0 +1,257 @@
+"""What each command of the Synaptic Bridge does: requests in, last words out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from batos import codec, wire
+from batos.cognition.orchestrator import Mandate
+from batos.errors import MessageNotUnderstood, NotAllowed
+from batos.image import cycles, mirrors, registry
+from batos.kernel import learned
+from batos.memory import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batos.calls.caller import Sent
+    from batos.codec import Ref
+    from batos.image.store import View
+    from batos.kernel.bridge import Emit, Message, Peer
+    from batos.kernel.uvm import BatOS_UVM
+
+_RECENT = 3
+
+
+class Commands:
+    """Answers requests; holds no state of its own."""
+
+    def __init__(self, uvm: BatOS_UVM) -> None:
+        self._uvm = uvm
+        self._handlers: dict[str, Callable[[Any, Peer, Emit], Awaitable[Message]]] = {
+            "initiate_cognitive_cycle": self._initiate,
+            "send": self._send,
+            "install": self._install,
+            "follow": self._follow,
+            "cancel": self._cancel,
+            "approve": self._approve,
+            "cycle": self._cycle,
+            "cycles": self._cycles,
+            "inspect": self._inspect,
+            "objects": self._objects,
+            "history": self._history,
+            "explain": self._explain,
+            "rollback": self._rollback,
+            "create": self._create,
+            "clone": self._clone,
+            "set": self._set,
+            "remove": self._remove,
+            "remember": self._remember,
+            "forget": self._forget,
+            "search": self._search,
+            "translate": self._translate,
+            "models": self._models,
+            "status": self._status,
+            "ping": self._ping,
+            "shutdown": self._shutdown,
+        }
+
+    async def handle(self, message: Message, peer: Peer, emit: Emit) -> Message:
+        """Answer one request with its last word; errors are raised."""
+        request = wire.read_request(message)
+        if isinstance(request, (wire.InitiateCognitiveCycle, wire.Install, wire.Send)):
+            return await self._handlers[request.command](_WithBody(request, message), peer, emit)
+        return await self._handlers[request.command](request, peer, emit)
+
+    async def _initiate(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
+        request: wire.InitiateCognitiveCycle = asked.request
+        brief = request.mission_brief.model_dump(exclude_unset=True)
+        mandate = asked.mandate(request.target_oid, brief, asked.body["mission_brief"], proceed=request.proceed)
+        there = await self._uvm.orchestrator.known(mandate)
+        if there is None and request.mission_brief.version != "new":
+            direct = await self._direct(request, mandate)
+            if direct is not None:
+                return direct
+        return await self._cycle_of(mandate, emit)
+
+    async def _direct(self, request: wire.InitiateCognitiveCycle, mandate: Mandate) -> Message | None:
+        """Send the message when it is understood already; None when it is not."""
+        brief = request.mission_brief
+        found = (await self._uvm.image.read(learned.about, mandate.target, brief.selector)).value
+        if found is None:
+            return None
+        word: Message = {"status": "COMPLETE", "cycle_id": None, "selector": brief.selector, "installed": False}
+        word.update(
+            version=found["version"], source=found["source"], message=f"{brief.selector} was understood already."
+        )
+        needs = learned.needs(found["signature"], brief.args, brief.kwargs)
+        if needs and request.proceed:
+            return {**word, "needs": needs}
+        if request.proceed:
+            sent = await self._uvm.caller.send(found["target"], brief.selector, brief.args, brief.kwargs)
+            word.update(_sent_fields(sent))
+        return word
+
+    async def _cycle_of(self, mandate: Mandate, emit: Emit) -> Message:
+        cycle_id = await self._uvm.orchestrator.accept(mandate)
+        return await self._uvm.orchestrator.follow(cycle_id, 0, emit)
+
+    async def _send(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
+        request: wire.Send = asked.request
+        target, selector = request.target_oid, request.selector
+        brief = {"type": "unhandled_message", "selector": selector, "args": request.args, "kwargs": request.kwargs}
+        if request.intent:
+            brief["intent"] = request.intent
+        mandate = asked.mandate(target, brief, brief)
+        there = await self._uvm.orchestrator.known(mandate)
+        if there is not None:
+            return await self._uvm.orchestrator.follow(there, 0, emit)
+        ref = (await self._uvm.image.read(_ref, target)).value
+        try:
+            sent = await self._uvm.caller.send(ref, selector, request.args, request.kwargs)
+        except MessageNotUnderstood as error:
+            if error.details.get("selector") != selector or error.details.get("nested"):
+                raise
+        else:
+            return {"status": "OK", "tid": sent.tid, "output": sent.output, **_sent_fields(sent)}
+        if request.learn:
+            return await self._cycle_of(mandate, emit)
+        similar = (await self._uvm.image.read(_similar, ref, selector.replace("_", " "))).value
+        return {"status": "NOT_UNDERSTOOD", "selector": selector, "similar": similar}
+
+    async def _install(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
+        request: wire.Install = asked.request
+        brief: Message = {"type": "unhandled_message", "selector": request.selector}
+        if request.examples:
+            brief["examples"] = [example.model_dump(exclude_unset=True) for example in request.examples]
+        return await self._cycle_of(
+            asked.mandate(request.target_oid, brief, brief, kind="install", source=request.source), emit
+        )
+
+    async def _follow(self, request: wire.Follow, peer: Peer, emit: Emit) -> Message:
+        return await self._uvm.orchestrator.follow(request.cycle_id, request.from_seq, emit)
+
+    async def _cancel(self, request: wire.Cancel, peer: Peer, emit: Emit) -> Message:
+        await self._uvm.orchestrator.cancel(request.cycle_id)
+        return {"status": "OK"}
+
+    async def _approve(self, request: wire.Approve, peer: Peer, emit: Emit) -> Message:
+        await self._uvm.orchestrator.approve(request.cycle_id, request.verdict)
+        return {"status": "OK"}
+
+    async def _cycle(self, request: wire.CycleInfo, peer: Peer, emit: Emit) -> Message:
+        record = (await self._uvm.image.read(learned.cycle, request.cycle_id)).value
+        return {"status": "OK", **record}
+
+    async def _cycles(self, request: wire.Cycles, peer: Peer, emit: Emit) -> Message:
+        listed = (await self._uvm.image.read(cycles.listing, request.state, request.limit)).value
+        return {"status": "OK", "cycles": [learned.shown(record) for record in listed]}
+
+    async def _inspect(self, request: wire.Inspect, peer: Peer, emit: Emit) -> Message:
+        return {"status": "OK", **(await self._uvm.image.read(mirrors.inspect, request.target_oid)).value}
+
+    async def _objects(self, request: wire.Objects, peer: Peer, emit: Emit) -> Message:
+        listed = (await self._uvm.image.read(mirrors.objects, request.prototype, request.limit)).value
+        return {"status": "OK", "objects": listed}
+
+    async def _history(self, request: wire.History, peer: Peer, emit: Emit) -> Message:
+        versions = (await self._uvm.image.read(learned.history, request.target_oid, request.selector)).value
+        return {"status": "OK", "versions": versions}
+
+    async def _explain(self, request: wire.Explain, peer: Peer, emit: Emit) -> Message:
+        told = (
+            await self._uvm.image.read(learned.explain, request.target_oid, request.selector, request.version)
+        ).value
+        return {"status": "OK", **told}
+
+    async def _rollback(self, request: wire.Rollback, peer: Peer, emit: Emit) -> Message:
+        note = f"roll back {request.selector} to version {request.version}"
+        done = await self._uvm.image.transact(
+            learned.rollback, request.target_oid, request.selector, request.version, note=note
+        )
+        return {"status": "OK", "version": done.value, "tid": done.tid}
+
+    async def _create(self, request: wire.Create, peer: Peer, emit: Emit) -> Message:
+        done = await self._uvm.image.transact(
+            registry.create, request.parents, request.slots, request.name, note="create"
+        )
+        return {"status": "OK", "oid": done.value, "tid": done.tid}
+
+    async def _clone(self, request: wire.Clone, peer: Peer, emit: Emit) -> Message:
+        done = await self._uvm.image.transact(registry.clone, request.target_oid, request.name, note="clone")
+        return {"status": "OK", "oid": done.value, "tid": done.tid}
+
+    async def _set(self, request: wire.SetSlots, peer: Peer, emit: Emit) -> Message:
+        done = await self._uvm.image.transact(registry.set_slots, request.target_oid, request.slots, note="set")
+        return {"status": "OK", "tid": done.tid}
+
+    async def _remove(self, request: wire.Remove, peer: Peer, emit: Emit) -> Message:
+        done = await self._uvm.image.transact(
+            learned.remove, request.target_oid, request.selector, request.slot, note="remove"
+        )
+        return {"status": "OK", "tid": done.tid}
+
+    async def _remember(self, request: wire.Remember, peer: Peer, emit: Emit) -> Message:
+        index = catalog.index_document, request.doc_id, request.text, request.metadata
+        done = await self._uvm.image.transact(*index, note=f"remember {request.doc_id}")
+        return {"status": "OK", "chunks": done.value}
+
+    async def _forget(self, request: wire.Forget, peer: Peer, emit: Emit) -> Message:
+        done = await self._uvm.image.transact(catalog.forget, request.doc_id, note=f"forget {request.doc_id}")
+        return {"status": "OK", "chunks": done.value}
+
+    async def _search(self, request: wire.Search, peer: Peer, emit: Emit) -> Message:
+        results = (await self._uvm.image.read(catalog.search, request.query, request.top_k, request.filter)).value
+        return {"status": "OK", "results": results}
+
+    async def _translate(self, request: wire.Translate, peer: Peer, emit: Emit) -> Message:
+        return {"status": "OK", **await self._uvm.translator.translate(request, emit)}
+
+    async def _models(self, request: wire.Models, peer: Peer, emit: Emit) -> Message:
+        return {"status": "OK", **await self._uvm.models(request.action, request.name)}
+
+    async def _status(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
+        return {"status": "OK", **self._uvm.statistics()}
+
+    async def _ping(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
+        return {"status": "OK", "ready": True}
+
+    async def _shutdown(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
+        if not peer.operator:
+            raise NotAllowed("Only operators may stop the kernel")
+        self._uvm.stop()
+        return {"status": "OK"}
+
+
+class _WithBody:
+    """A request that may start a cycle, with the map that it came as: digests are taken of what was received."""
+
+    def __init__(self, request: Any, body: Message) -> None:
+        self.request = request
+        self.body = body
+
+    def mandate(self, target: str | Ref, brief: Message, received: Any, **more: Any) -> Mandate:
+        """Say what the requester wants of a cycle."""
+        named = self.request.request_id or ""
+        body = {key: value for key, value in self.body.items() if key not in ("id", "request_id")}
+        return Mandate(
+            target=target,
+            brief=brief,
+            brief_hash=wire.brief_hash(received),
+            request_id=named,
+            body_hash=hashlib.sha256(codec.pack(body)).hexdigest() if named else "",
+            **more,
+        )
+
+
+def _sent_fields(sent: Sent) -> Message:
+    return {"result": sent.result, "output": sent.output} if sent.output else {"result": sent.result}
+
+
+def _ref(view: View, target: str | Ref) -> Ref:
+    return view.ref(view.resolve(target))
+
+
+def _similar(view: View, ref: Ref, words: str) -> list[str]:
+    return [hit["selector"] for hit in catalog.similar(view, ref, words, _RECENT)]

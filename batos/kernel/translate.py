@@ -1,0 +1,79 @@
+"""The kernel's Mission Brief Translator: remembered words first, then the model, then rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batos.cognition import translation
+from batos.cognition.rulebook import Translation
+from batos.errors import ModelSideError
+from batos.image import cycles, mirrors
+from batos.mind.protocol import GenerateRequest, Mind
+
+if TYPE_CHECKING:
+    from batos import wire
+    from batos.image.store import Image, View
+    from batos.kernel.bridge import Emit
+    from batos.settings import Settings
+
+_MAX_TOKENS = 300
+
+
+class KernelTranslator:
+    """Answers `translate`."""
+
+    def __init__(self, image: Image, mind: Mind, settings: Settings) -> None:
+        self._image = image
+        self._mind = mind
+        self._rules_only = settings.translator == "rules"
+
+    async def translate(self, request: wire.Translate, emit: Emit) -> dict[str, Any]:
+        """Turn words into a request to send, or a question to ask back.
+
+        Returns:
+            `kind`, `request` (None where there is none), `question`, and `source`: memory, model or rules; with
+            `notice` where a rule stood in for a model.
+        """
+        seen = (await self._image.read(_portrait, request.target_oid, request.text)).value
+        target = request.target_oid
+        if seen["remembered"] is not None:
+            sent = {"command": "initiate_cognitive_cycle", "target_oid": target, "mission_brief": seen["remembered"]}
+            return {"kind": "teach", "request": sent, "question": "", "source": "memory"}
+        if request.remembered:
+            return {
+                "kind": "unclear",
+                "request": None,
+                "question": "",
+                "source": "memory",
+                "understands": seen["understands"],
+            }
+        certain = translation.explicit(request.text, seen["understands"], target=target)
+        if certain is not None:
+            return _shown(certain)
+        return await self._ask(request.text, seen["understands"], target)
+
+    async def _ask(self, text: str, understands: list[dict[str, Any]], target: Any) -> dict[str, Any]:
+        if self._rules_only:
+            return _shown(translation.rules(text, understands, target=target))
+        messages, schema = translation.prompt(text, understands)
+        asked = GenerateRequest(
+            state="TRANSLATING", persona="ALFRED", messages=messages, schema=schema, max_tokens=_MAX_TOKENS, intent=text
+        )
+        try:
+            reply = await self._mind.generate(asked)
+        except ModelSideError as error:
+            notice = f"Translated by rules, because no model answered: {error.message}"
+            return {**_shown(translation.rules(text, understands, target=target)), "notice": notice}
+        return _shown(translation.parse(reply.texts[0], text, understands, target=target))
+
+
+def _shown(found: Translation) -> dict[str, Any]:
+    return {"kind": found.kind, "request": found.request, "question": found.question, "source": found.source}
+
+
+def _portrait(view: View, target: Any, words: str) -> dict[str, Any]:
+    obj = view.resolve(target)
+    return {
+        "remembered": cycles.recall_words(view, words, view.ref(obj).hex),
+        "understands": mirrors.understands(view, obj),
+    }

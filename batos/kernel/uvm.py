@@ -1,0 +1,218 @@
+"""BatOS_UVM: the transient vessel that opens the Living Image and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import batos
+from batos.calls.caller import Caller
+from batos.cognition.orchestrator import Orchestrator
+from batos.cognition.services import Record, Services, Step
+from batos.errors import BadField, BatosError
+from batos.image import migrations
+from batos.image.store import Image, View
+from batos.journal import Journal
+from batos.kernel import narrator
+from batos.kernel.bridge import Bridge
+from batos.kernel.commands import Commands
+from batos.kernel.primitives import Primitives
+from batos.kernel.provision import Provision, make_mind
+from batos.kernel.scribe import Scribe
+from batos.kernel.translate import KernelTranslator
+from batos.memory import golden
+from batos.sandbox.runner import Sandbox
+from batos.sandbox.world import Limits
+from batos.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+_log = logging.getLogger("batos.kernel")
+_DRAIN_SECONDS = 2.0
+
+
+class BatOS_UVM:  # noqa: N801 - the name is the original's
+    """The kernel: opens the image, serves the bridge, drives the cycles.
+
+    Args:
+        db_file: The image; None takes the setting.
+        blob_dir: Its blobs; None takes the setting.
+        settings: All settings; None reads them from the environment.
+    """
+
+    image: Image
+    sandbox: Sandbox
+    caller: Caller
+    orchestrator: Orchestrator
+
+    def __init__(
+        self, db_file: str | Path | None = None, blob_dir: str | Path | None = None, settings: Settings | None = None
+    ) -> None:
+        settings = settings or Settings.load()
+        named = {"db_file": db_file, "blob_dir": blob_dir}
+        self.settings = settings.model_copy(
+            update={key: str(value) for key, value in named.items() if value is not None}
+        )
+        self._started = time.monotonic()
+        self._stop = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def initialize_system(self) -> None:
+        """Open the image (awaken it the first time), prove the sandbox, and bind the bridge.
+
+        Raises:
+            StartError: The image is in use or damaged, or the endpoint is taken.
+        """
+        settings = self.settings
+        settings.home.mkdir(parents=True, exist_ok=True)
+        first = not settings.image_path.exists()
+        narrator.awakening(first=first, path=settings.image_path)
+        self.image = await asyncio.to_thread(
+            Image, settings.image_path, settings.blob_path, cache_objects=settings.cache_objects
+        )
+        try:
+            await self._assemble(await asyncio.to_thread(migrations.migrate, self.image))
+        except BaseException:
+            await self.image.close()
+            raise
+
+    async def _assemble(self, applied: list[str]) -> None:
+        settings = self.settings
+        if applied:
+            _log.info("migrations applied: %s", ", ".join(applied))
+        self.sandbox = Sandbox(
+            require=settings.sandbox,
+            pool=settings.sandbox_pool,
+            uid=settings.sandbox_uid,
+            limits=_limits(settings),
+            modules=settings.allowed_modules,
+        )
+        self._provision = Provision(self.image, settings)
+        self.mind = make_mind(settings, self._provision)
+        self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
+        self.caller = Caller(self.image, self.sandbox, Primitives(self).run, retries=settings.conflict_retries)
+        services = Services(self.image, self.mind, self.sandbox, settings)
+        self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
+        self.translator = KernelTranslator(self.image, self.mind, settings)
+        self.bridge = Bridge(settings, Commands(self).handle)
+        self.bridge.bind()
+        await self.sandbox.start()
+        await self._scribe.start()
+
+    async def run(self) -> None:
+        """Serve until `shutdown` is asked for."""
+        serving = asyncio.create_task(self.bridge.serve(), name="bridge")
+        resumed = await self.orchestrator.resume()
+        self._in_background(self._learn_codex, "golden dataset")
+        self._in_background(self._load_default_model, "default model")
+        narrator.ready(self.settings, resumed, self.sandbox.level, self.sandbox.refusal)
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Ask `run` to return; safe to call from a signal handler of the loop."""
+        self._stop.set()
+
+    async def shutdown(self) -> None:
+        """End cleanly: cycles rest where they are, waiting requests are told, everything is closed."""
+        narrator.stopping()
+        self._provision.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.orchestrator.close()
+        await self.bridge.drain(_DRAIN_SECONDS)
+        self.bridge.close()
+        await self.mind.close()
+        await self.sandbox.close()
+        await self._scribe.close()
+        await self.image.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """What `status` answers: version, image, queue, models, sandbox, and the statistics of each part."""
+        image, cycles = self.image.statistics(), self.orchestrator.statistics()
+        mind = {**self.mind.statistics(), "provision": self._provision.statistics()}
+        return {
+            "version": batos.__version__,
+            "tid": self.image.statistics()["tid"],
+            "uptime": round(time.monotonic() - self._started, 3),
+            "queue": cycles["waiting"],
+            "workers": self.settings.workers,
+            "models": mind.get("models", []),
+            "memory": mind.get("memory", {}),
+            "sandbox": {"level": self.sandbox.level, "layers": self.sandbox.layers, **self.sandbox.statistics()},
+            "image": image,
+            "cycles": cycles,
+            "mind": mind,
+            "calls": self.caller.statistics(),
+            "bridge": self.bridge.statistics(),
+            "journal": self._scribe.statistics(),
+        }
+
+    async def models(self, action: str, name: str | None) -> dict[str, Any]:
+        """Answer the command `models`.
+
+        Raises:
+            BadField: `name` is missing, or the action is not there yet.
+        """
+        if action != "list":
+            if not name:
+                raise BadField("`name` is missing")
+            if action == "pin":
+                raise BadField("Models cannot be pinned yet")
+            await (self.mind.load(name) if action == "load" else self.mind.unload(name))
+        statistics = self.mind.statistics()
+        return {**statistics, "models": statistics.get("models", []), "provision": self._provision.statistics()}
+
+    def _narrate(self, record: Record, step: Step) -> None:
+        narrator.step(record, step)
+
+    def _in_background(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        task = asyncio.create_task(work(), name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _learn_codex(self) -> None:
+        """Teach Fractal Memory the persona codex, once."""
+        file = self.settings.path(self.settings.persona_codex_file)
+        if not file.exists():
+            file = Path(batos.__file__).parent.parent / "persona_codex.jsonl"
+        if (await self.image.read(_has_golden)).value or not file.exists():
+            return
+        try:
+            entries = await asyncio.to_thread(golden.read_codex, file)
+            count = (await self.image.transact(golden.index_golden, entries, note="golden dataset")).value
+        except (OSError, ValueError) as error:
+            _log.warning("the persona codex %s was not learned: %s", file.name, error)
+        else:
+            _log.info("Fractal Memory learned the persona codex: %d chunks", count)
+
+    async def _load_default_model(self) -> None:
+        persona = self.settings.default_persona_model
+        try:
+            await self.mind.load(persona)
+        except BatosError as error:
+            _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
+
+
+def _has_golden(view: View) -> bool:
+    return golden.learned(view)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        seconds=settings.call_seconds,
+        memory_mb=settings.call_memory_mb,
+        bytes=settings.call_bytes,
+        depth=settings.call_depth,
+        requests=settings.call_requests,
+        slots=settings.call_slots,
+        output=settings.call_output,
+    )
