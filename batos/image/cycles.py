@@ -22,8 +22,8 @@ from BTrees.OOBTree import OOBTree
 from batos import codec
 from batos.codec import Ref
 from batos.errors import BadField, UnknownTarget
+from batos.image.kept import give, keep
 from batos.image.objects import UvmObject
-from batos.image.values import Unstorable, check_storable, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,7 +254,7 @@ def _write(cycle: UvmObject, record: Record) -> None:
     slots = cycle._slots
     for key, slot in _APART.items():
         if key in record:
-            slots[slot] = _storable(record[key])
+            slots[slot] = keep(record[key])
     if record.get("ended"):
         slots["ended"] = record["ended"]
     slots["record"] = codec.pack({key: value for key, value in record.items() if key not in _APART})
@@ -265,20 +265,8 @@ def _read(view: View, cycle: UvmObject) -> Record:
     record: Record = dict(codec.unpack(slots["record"]))
     for key, slot in _APART.items():
         if slot in slots:
-            value = slots[slot]
-            record[key] = codec.unpack(value) if isinstance(value, bytes) else to_plain(view, value)
+            record[key] = give(view, slots[slot])
     return record
-
-
-def _storable(value: Any) -> Any:
-    """Give a value as it is where a slot can hold it, packed where not (it has references in it)."""
-    packed = codec.pack(value)
-    plain = codec.unpack(packed)
-    try:
-        check_storable(plain)
-    except Unstorable:
-        return packed
-    return packed if isinstance(plain, bytes) else plain
 
 
 def _extend(cycle: UvmObject, new: list[Event]) -> list[Event]:

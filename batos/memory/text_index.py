@@ -1,20 +1,22 @@
 """`PersistentTextIndex`: the text index of Fractal Memory, stock zope.index Okapi under its own name.
 
-The image stores the paths of the classes here; move them only with a migration. The figures of the ranking are Okapi
-BM25's. A query is a bag of words: it is cut into words like a document, the words are joined by OR, and no query
-language is ever parsed.
+The image stores the path of the class; move it only with a migration. Ranking is Okapi BM25. A query is a bag of
+words: it is cut into words like a document, the words are joined by OR, and no query language is ever parsed.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import BTrees
 from zope.index.text.lexicon import Lexicon
 from zope.index.text.okapiindex import OkapiIndex, inverse_doc_frequency
 from zope.index.text.textindex import TextIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MAX_WORD = 64
 _STOP = (
@@ -36,26 +38,13 @@ class Hit(NamedTuple):
     score: float
 
 
-class WordSplitter:
-    """Cuts text into words; `snake_case` and `camelCase` give their parts."""
-
-    def process(self, texts: list[str]) -> list[str]:
-        """Cut each text; compatibility forms of letters (ligatures, full width) become plain ones."""
-        return [
-            part[:MAX_WORD]
-            for text in texts
-            for run in _RUN.findall(unicodedata.normalize("NFKC", text))
-            for part in (_HUMP.split(run) if run.isascii() else (run,))
-        ]
-
-
-class WordFolder:
-    """Drops case, stop words and plain English plurals, so that `methods` finds `Method`."""
-
-    def process(self, words: list[str]) -> list[str]:
-        """Fold each word that is not a stop word; doing it again changes nothing."""
-        kept = (fold(word) for word in map(str.casefold, words) if word not in STOP_WORDS)
-        return [word for word in kept if word not in STOP_WORDS]
+def words_of(text: str) -> list[str]:
+    """Cut text into words as they are indexed: folded, without stop words; `snake_case` and `camelCase` give parts."""
+    plain = unicodedata.normalize("NFKC", text)
+    parts = (part for run in _RUN.findall(plain) for part in (_HUMP.split(run) if run.isascii() else (run,)))
+    lower = (part[:MAX_WORD].casefold() for part in parts)
+    kept = (fold(word) for word in lower if word not in STOP_WORDS)
+    return [word for word in kept if word not in STOP_WORDS]
 
 
 def fold(word: str) -> str:
@@ -69,47 +58,51 @@ def fold(word: str) -> str:
     return word if word.endswith(("us", "ss")) else word[:-1]
 
 
-_PIPELINE = (WordSplitter(), WordFolder())
-
-
 class PersistentTextIndex(TextIndex):  # type: ignore[misc]
     """A text index whose documents are named by 64-bit integers."""
 
     def __init__(self) -> None:
-        lexicon = Lexicon(*_PIPELINE)
+        # Words are cut here, so the image stores no pipeline of ours.
+        lexicon = Lexicon()
         super().__init__(lexicon, OkapiIndex(lexicon, family=BTrees.family64))
 
-    def words(self, text: str) -> list[str]:
-        """Give the distinct words of a text as they are indexed, in the order of their first use."""
-        words = [text]
-        for element in _PIPELINE:
-            words = element.process(words)
-        return list(dict.fromkeys(words))
+    def index_doc(self, docid: int, text: str) -> None:
+        """Index a text under an id, in place of what was there before."""
+        super().index_doc(docid, words_of(text))
 
-    def best(self, text: str, within: object | None = None) -> list[Hit]:
-        """Find the documents that share a word with the text, best first; equal scores in the order of their ids.
+    def apply(self, querytext: str, start: int = 0, count: int | None = None) -> list[Hit]:
+        """Search as zope.index names it; see `best`."""
+        return self.best(querytext)[start : None if count is None else start + count]
+
+    def best(self, text: str, within: Container[int] | None = None) -> list[Hit]:
+        """Find the documents that share a word with a text, best first; equal scores in the order of their ids.
 
         Args:
             text: Any text; nothing in it has a special meaning.
-            within: A set of docids (anything with `in`) that the answer is limited to.
+            within: The documents that the answer is limited to.
         """
-        words = self.words(text)
-        if not words:
+        words = _distinct(text)
+        scores = self.index.search(words) if words else None
+        if not scores:
             return []
-        scores = self.index.search(words)
-        top = self.index.query_weight(words) or 1.0
-        found = scores.items() if within is None else ((i, s) for i, s in scores.items() if i in within)  # type: ignore[operator]
-        return sorted((Hit(docid, score / top) for docid, score in found), key=lambda hit: (-hit.score, hit.docid))
+        top = self.index.query_weight(words)
+        hits = (Hit(docid, score / top) for docid, score in scores.items() if within is None or docid in within)
+        return sorted(hits, key=lambda hit: (-hit.score, hit.docid))
 
     def coverage(self, text: str, docid: int) -> float:
-        """Tell how much of a text's meaning a document carries: 0 nothing, 1 each of its words.
+        """Tell how much of a text a document has: 0 nothing, 1 each of its words.
 
         Rare words count for more than common ones; a word that no document has counts as the rarest.
         """
         total = met = 0.0
         has = set(self.index.get_words(docid))
-        for word in self.words(text):
-            weight = inverse_doc_frequency(max(1, len(self.index.search([word]))), max(1, self.documentCount()))
+        for word in _distinct(text):
+            known = max(1, len(self.index.search([word])))
+            weight = inverse_doc_frequency(known, max(1, self.documentCount()))
             total += weight
             met += weight if self.lexicon.get_wid(word) in has else 0.0
         return met / total if total else 0.0
+
+
+def _distinct(text: str) -> list[str]:
+    return list(dict.fromkeys(words_of(text)))
