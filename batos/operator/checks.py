@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from batos.mind import device
+
 MIN_PYTHON = (3, 11)
 GIB = 1 << 30
 DISK_BAD = GIB
@@ -69,23 +71,13 @@ def disk(folder: Path, name: str = "disk") -> Check:
 
 def memory() -> Check:
     """The machine's memory."""
-    total = memory_bytes()
-    if total is None:
-        return Check("memory", "warn", "not known on this system", "At least 4 GiB are wanted for the default model.")
+    total = device.memory_bytes()
     text = f"{total / GIB:.1f} GiB"
     if total < MEMORY_BAD:
         return Check("memory", "bad", text, "The smallest model needs about 1.5 GiB: use the `openai` engine instead.")
     if total < MEMORY_WARN:
         return Check("memory", "warn", text, "Use a small model: BATOS_PERSONA_MODELS=qwen2.5-coder-0.5b.")
     return Check("memory", "ok", text)
-
-
-def memory_bytes() -> int | None:
-    """Give the machine's memory in bytes, None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _first(*commands: str) -> str | None:

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batos.errors import NoWeights
+from batos.mind import catalog, device
 from batos.operator import checks
 
 if TYPE_CHECKING:
@@ -57,15 +59,11 @@ def default_models() -> list[str]:
     asked = os.environ.get("BATOS_PERSONA_MODELS", "").strip()
     if asked:
         return sorted(set(json.loads(asked).values())) if asked.startswith("{") else [asked]
-    total = checks.memory_bytes()
-    return ["qwen2.5-coder-0.5b" if total is not None and total < 6 * checks.GIB else "qwen2.5-coder-1.5b"]
+    return ["qwen2.5-coder-0.5b" if device.memory_bytes() < 6 * checks.GIB else "qwen2.5-coder-1.5b"]
 
 
 def weight_line(name: str) -> str:
     """Say how large a model of the catalog is."""
-    from batos.errors import NoWeights
-    from batos.mind import catalog
-
     try:
         return f"{name}: {catalog.find(name).size:,} bytes, kept for all images"
     except NoWeights:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from batos.client.bridge import SyncClient
+from batos.client.sync import SyncClient
 from batos.errors import BatosError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Probe:
         if self._client is None and not listening(self._settings.zmq_endpoint, seconds):
             return None
         with contextlib.suppress(BatosError, TimeoutError, OSError):
-            self._client = self._client or SyncClient(self._settings)
+            self._client = self._client or SyncClient.from_settings(self._settings)
             reply = self._client.request(message, timeout=seconds)
             return reply if reply.get("status") == "OK" else None
         self.close()
