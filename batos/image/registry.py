@@ -19,7 +19,7 @@ from ZODB.blob import Blob
 from batos.codec import Ref
 from batos.errors import BadField, NotAllowed, UnknownTarget
 from batos.image import methods
-from batos.image.lookup import is_behaviour
+from batos.image.genesis import PRIMORDIAL
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
 from batos.image.values import Unstorable, from_plain
@@ -29,22 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batos.image.store import View
-
-PRIMORDIAL = frozenset(
-    {
-        "traits_obj",
-        "pLLM_obj",
-        "genesis_obj",
-        "knowledge_catalog_obj",
-        "orchestrator_obj",
-        "psm_prototypes_obj",
-        "alfred_prototype_obj",
-        "brick_prototype_obj",
-        "robin_prototype_obj",
-        "babs_prototype_obj",
-    }
-)
-"""Names of the objects that the Prototypal Awakening makes and nobody removes."""
 
 REGISTRY = "object_registry"
 REMOVED = "_removed_"
@@ -169,7 +153,7 @@ def _copied(slot: str, value: Any) -> Any:
         return type(value)({_copied(slot, key): _copied(slot, item) for key, item in value.items()})
     if isinstance(value, (list, tuple, set, frozenset, PersistentList)):
         return type(value)(_copied(slot, item) for item in value)
-    if isinstance(value, Persistent) and not isinstance(value, (UvmObject, MethodVersion)):
+    if _is_machinery(value):
         what = "a blob" if isinstance(value, Blob) else f"a {type(value).__name__}"
         raise BadField(f"The slot `{slot}` holds {what}, which two objects cannot share", "Create an object instead.")
     return value
@@ -189,7 +173,16 @@ def _check_slot(obj: UvmObject, slot: str) -> None:
     if isinstance(value, Primitive):
         raise NotAllowed(f"The slot `{slot}` holds a primitive of the system")
     if isinstance(value, MethodVersion):
-        raise BadField(f"The slot `{slot}` holds a method", "Remove the method first.")
+        raise BadField(f"The slot `{slot}` holds a method", "Remove the method first, as `selector`.")
+    if _is_machinery(value):
+        raise NotAllowed(f"The slot `{slot}` holds a {type(value).__name__} of the system")
+
+
+def _is_machinery(value: Any) -> bool:
+    """Tell whether a value is an index, a blob or the like: neither data nor an object."""
+    return isinstance(value, Persistent) and not isinstance(
+        value, (UvmObject, MethodVersion, PersistentMapping, PersistentList)
+    )
 
 
 def _is_identifier(name: str) -> bool:
@@ -202,8 +195,7 @@ def _remove_slot(obj: UvmObject, slot: str) -> None:
         raise UnknownTarget(f"{obj!r} has no slot `{slot}` of its own")
     if slot == "parents":
         raise BadField("An object keeps its parents", "Set `parents` to other objects instead.")
-    if is_behaviour(slots[slot]):
-        raise BadField(f"The slot `{slot}` holds a method", "Give it as `selector`.")
+    _check_slot(obj, slot)
     delattr(obj, slot)
 
 
