@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
 
-from batos.codec import Ref
-from batos.errors import SandboxRefused
+from batos.errors import BatosError, SandboxRefused
+from batos.guardian.modules import PURE_MODULES
+from batos.sandbox.call import Call, Candidate
+from batos.sandbox.pool import Pool, ZygoteLost
+from batos.sandbox.selftest import verdict
+from batos.sandbox.tasks import audit_in_worker, probe_workers
 from batos.sandbox.world import Audit, Limits, Outcome, World
 
+if TYPE_CHECKING:
+    from batos.codec import Ref
+
 __all__ = ["Audit", "Limits", "Outcome", "Sandbox", "World"]
+
+_LEVELS = {"auto": "full", "full": "full", "seatbelt": "seatbelt", "job": "job"}
+_RUNS = 3
 
 
 class Sandbox:
@@ -24,6 +37,11 @@ class Sandbox:
             (the kernel sets it with GUARDIAN_POLICY `warn`).
         calls: Top-level calls at once; more wait for their turn.
         without: Layers to leave out (`seccomp`, `landlock`, `namespaces`, `rlimits`), for tests.
+
+    Attributes:
+        refusal: Why generated code is refused, or None.
+        level: `full` when every wall that it takes stands, `none` otherwise.
+        layers: What each wall is, as zygote, worker and self-test found it.
     """
 
     def __init__(
@@ -41,14 +59,39 @@ class Sandbox:
         self.refusal: SandboxRefused | None = SandboxRefused("the sandbox has not been started")
         self.level = "none"
         self.layers: dict[str, Any] = {}
+        self._require = _LEVELS[require]
+        self._limits = limits or Limits()
+        self._modules = sorted(modules or PURE_MODULES)
+        settings = {"uid": uid, "modules": self._modules, "bare": bare}
+        settings |= {wall: wall not in without for wall in ("seccomp", "landlock", "namespaces", "rlimits")}
+        self._pool = Pool(pool, self._limits, settings)
+        self._turn = asyncio.Semaphore(calls)
+        self._counts = {"calls": 0, "failed": 0, "audits": 0}
 
     async def start(self) -> None:
         """Start the zygote and prove the walls in a real worker; what is amiss stands in `refusal` afterwards."""
-        raise NotImplementedError
+        if self._require != "full" or sys.platform != "linux":
+            self.refusal = SandboxRefused(
+                f"there is no sandbox of level {self._require!r} on {sys.platform} in this version",
+                "Run the kernel on Linux; generated code is refused meanwhile, everything else works.",
+            )
+            return
+        try:
+            await self._pool.open()
+            probes, trace_killed = await probe_workers(self._pool, self._limits)
+        except (BatosError, OSError) as error:
+            self.refusal = SandboxRefused(f"the sandbox does not start: {error}")
+            return
+        zygote = dict(self._pool.report)
+        self.layers = {"process": True, **zygote.pop("worker", {}), **zygote, "probes": len(probes) + 1}
+        missing = verdict(self.layers, probes, trace_killed=trace_killed)
+        self.level = "none" if missing else "full"
+        self.layers["missing"] = missing
+        self.refusal = SandboxRefused(f"the sandbox lacks {', '.join(missing)}", missing=missing) if missing else None
 
     def statistics(self) -> dict[str, Any]:
-        """Count calls, audits, workers, kills and restarts."""
-        raise NotImplementedError
+        """Count calls, audits, workers and restarts."""
+        return {**self._counts, **self._pool.statistics(), "level": self.level}
 
     async def audit(self, source: str, selector: str, *, policy: str = "strict") -> Audit:
         """Mend and audit a source text in a worker; bad text makes findings, never an error.
@@ -56,7 +99,10 @@ class Sandbox:
         Raises:
             SandboxRefused: The sandbox is weaker than asked.
         """
-        raise NotImplementedError
+        self._admit()
+        self._counts["audits"] += 1
+        async with self._turn:
+            return await audit_in_worker(self._pool, source, selector, self._modules, policy)
 
     async def call(
         self,
@@ -90,8 +136,27 @@ class Sandbox:
             MessageNotUnderstood: Nobody understands the selector (here, or sent by the method and not caught).
             SandboxRefused: The sandbox is weaker than asked.
         """
-        raise NotImplementedError
+        self._admit()
+        self._counts["calls"] += 1
+        candidate = Candidate(receiver, selector, source) if source is not None else None
+        limits = limits or self._limits
+        async with self._turn:
+            try:
+                for _ in range(_RUNS):
+                    call = Call(self._pool, world, limits, candidate, fixed=fixed)
+                    # A zygote that dies under a call leaves nothing of it, so it runs again.
+                    with contextlib.suppress(ZygoteLost):
+                        return await call.run(receiver, selector, args, kwargs)
+            except BatosError:
+                self._counts["failed"] += 1
+                raise
+        raise SandboxRefused("the sandbox's zygote keeps dying")
 
     async def close(self) -> None:
         """End every worker and the zygote."""
-        raise NotImplementedError
+        self.refusal = SandboxRefused("the sandbox is closed")
+        await self._pool.close()
+
+    def _admit(self) -> None:
+        if self.refusal is not None:
+            raise SandboxRefused(self.refusal.message, self.refusal.hint, **self.refusal.details)

@@ -1,0 +1,344 @@
+"""What generated code sees of the image: objects with slots, and messages.
+
+One activation in one process, so its state lives in one `Activation` here. Slots are read from a snapshot; what changes
+is collected, in-place changes of lists, maps and sets too, and leaves as a delta with the next message or the result.
+Nothing here protects anything: the walls do. This is the language that methods are written in.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from batos.codec import Codec, CodecError
+from batos.sandbox.world import PROTOCOL_MESSAGES
+
+_SCALARS = (str, int, float, bool, type(None), bytes)
+_MISSING: Any = object()
+
+
+class RemoteError(Exception):
+    """A message that this method sent ended with an error.
+
+    Attributes:
+        index: Its place in the kernel's list of this call's errors.
+    """
+
+    index = -1
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MessageNotUnderstood(RemoteError, AttributeError):
+    """Nobody understood a message that this method sent."""
+
+
+def remote_error(class_name: str, type_name: str, text: str, index: int) -> RemoteError:
+    """Make the exception that a failed message raises: also of the built-in type that the callee raised."""
+    if class_name == "MessageNotUnderstood":
+        error: RemoteError = MessageNotUnderstood(text)
+    else:
+        error = _class_for(type_name)(text)
+    error.index = index
+    return error
+
+
+def _class_for(type_name: str) -> type[RemoteError]:
+    base = getattr(builtins, type_name, None)
+    if not isinstance(base, type) or not issubclass(base, Exception) or base is Exception:
+        return RemoteError
+    try:
+        made = type(type_name, (RemoteError, base), {"__module__": "builtins"})
+        made("")
+    except TypeError:
+        return RemoteError
+    return made
+
+
+class UvmObject:
+    """An object of the image, as generated code holds it: a handle."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: bytes) -> None:
+        object.__setattr__(self, "_handle", handle)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("__"):
+            return object.__getattribute__(self, name)
+        value = activation.read(handle_of(self), name)
+        return Message(self, name) if value is _MISSING else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        activation.write(handle_of(self), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a method cannot remove the slot {name!r}; set it to None instead")
+
+    def __dir__(self) -> list[str]:
+        return activation.names(handle_of(self))
+
+    def __repr__(self) -> str:
+        return f"<UvmObject {int.from_bytes(handle_of(self), 'big')}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is UvmObject and handle_of(other) == handle_of(self)
+
+    def __hash__(self) -> int:
+        return hash(handle_of(self))
+
+    def __copy__(self) -> UvmObject:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> UvmObject:
+        return self
+
+
+def handle_of(thing: UvmObject) -> bytes:
+    """Give the handle of an object."""
+    handle: bytes = object.__getattribute__(thing, "_handle")
+    return handle
+
+
+class Message:
+    """`thing.name` where `name` is no data slot: it can be called, which sends the message, and nothing else."""
+
+    __slots__ = ("_name", "_target")
+
+    def __init__(self, target: UvmObject, name: str) -> None:
+        self._target = target
+        self._name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return activation.send(self._target, self._name, args, kwargs)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise AttributeError(absent(self._name))
+
+    __bool__ = __iter__ = __len__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = __next__ = _refuse
+    __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __rmul__ = __imul__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __neg__ = __pos__ = __abs__ = __invert__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse  # type: ignore[assignment]
+    __str__ = __repr__ = __format__ = __int__ = __float__ = __index__ = __round__ = __enter__ = __exit__ = _refuse
+    __hash__ = _refuse  # type: ignore[assignment]
+
+
+def absent(name: str) -> str:
+    """Say that a slot is missing, and what to do."""
+    return f"no slot {name!r}; set it first, or read it with getattr(self, {name!r}, default)"
+
+
+class Slots:
+    """What this activation knows of one object."""
+
+    def __init__(self, packed: dict[str, bytes], large: list[str], understands: list[str]) -> None:
+        self.packed = packed
+        self.large = set(large)
+        self.understands = frozenset(understands)
+        self.values: dict[str, Any] = {}
+        self.baseline: dict[str, bytes] = {}
+        self.dirty: set[str] = set()
+
+    def settle(self, encode: Callable[[Any], bytes]) -> bool:
+        """Look for values that changed in place since they were last looked at.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            TypeError: A slot holds what is not plain data.
+        """
+        changed = False
+        for name, value in self.values.items():
+            if type(value) in _SCALARS:
+                continue
+            try:
+                now = encode(value)
+            except CodecError as error:
+                raise TypeError(f"the slot {name!r} cannot hold this: {error}") from None
+            if self.baseline.get(name, now) != now:
+                self.dirty.add(name)
+                changed = True
+            self.baseline[name] = now
+        return changed
+
+    def refresh(self, packed: dict[str, bytes], gone: list[str], codec: Codec) -> None:
+        """Take in what a callee changed; containers that the method already holds change in place."""
+        for name in gone:
+            for known in (self.packed, self.values, self.baseline):
+                known.pop(name, None)
+        for name, data in packed.items():
+            old = self.values.get(name)
+            fresh = codec.unpack(data) if type(old) in (list, dict, set) else None
+            if fresh is not None and type(fresh) is type(old):
+                _overwrite(old, fresh)
+                self.baseline[name] = codec.pack(old)
+            else:
+                self.values.pop(name, None)
+                self.baseline.pop(name, None)
+                self.packed[name] = data
+
+
+def _overwrite(old: Any, fresh: Any) -> None:
+    if isinstance(old, list):
+        old[:] = fresh
+    else:
+        old.clear()
+        old.update(fresh)
+
+
+class Activation:
+    """The state of the one activation of this process."""
+
+    def __init__(self) -> None:
+        self.codec = Codec(_reference_out, self._reference_in)
+        self.ask: Callable[[list[Any]], Any] = _not_connected
+        self.print_out: Callable[[], str] = str
+        self._things: dict[bytes, UvmObject] = {}
+        self._slots: dict[bytes, Slots] = {}
+        self._unflagged: dict[bytes, set[str]] = {}
+
+    def _reference_in(self, handle: bytes) -> UvmObject:
+        return self._things.setdefault(handle, UvmObject(handle))
+
+    def begin(self, me: UvmObject, loaded: list[Any]) -> None:
+        """Start with the receiver's snapshot."""
+        self._me = handle_of(me)
+        self._slots[self._me] = Slots(*loaded)
+
+    def slots(self, handle: bytes) -> Slots:
+        """Give what is known of an object; asks the kernel the first time."""
+        known = self._slots.get(handle)
+        if known is None:
+            known = self._slots[handle] = Slots(*self.ask(["load", self._things[handle]]))
+        return known
+
+    def read(self, handle: bytes, name: str) -> Any:
+        """Read a data slot; a marker where there is none."""
+        if name.startswith("_"):
+            return self._read_reserved(handle, name)
+        known = self.slots(handle)
+        if name in known.values:
+            return known.values[name]
+        if name in known.large:
+            known.packed[name] = self.ask(["slot", self._things[handle], name])
+            known.large.discard(name)
+        if name not in known.packed:
+            return _MISSING
+        value = known.values[name] = self.codec.unpack(known.packed.pop(name))
+        if type(value) not in _SCALARS:
+            known.baseline[name] = self.codec.pack(value)
+        return value
+
+    def _read_reserved(self, handle: bytes, name: str) -> Any:
+        if name == "_p_changed":
+            return bool(self._unflagged.get(handle))
+        if name in PROTOCOL_MESSAGES:
+            return _MISSING
+        raise AttributeError(f"{name!r} is not for methods: names that start with an underscore are reserved")
+
+    def write(self, handle: bytes, name: str, value: Any) -> None:
+        """Set a data slot, or the Covenant's flag."""
+        if name == "_p_changed":
+            self._flag(handle, value)
+            return
+        if name.startswith("_") or not name.isidentifier() or keyword.iskeyword(name):
+            raise AttributeError(f"{name!r} is not a slot name")
+        if type(value) is Message:
+            value._refuse()  # noqa: SLF001
+        known = self.slots(handle)
+        known.values[name] = value
+        known.baseline.pop(name, None)
+        known.packed.pop(name, None)
+        known.large.discard(name)
+        known.dirty.add(name)
+        self._unflagged.setdefault(handle, set()).add(name)
+
+    def _flag(self, handle: bytes, value: Any) -> None:
+        if value is not True:
+            raise AttributeError("_p_changed can only be set to True")
+        self._settle()
+        if handle == self._me:
+            self._unflagged.clear()
+        else:
+            self._unflagged.pop(handle, None)
+
+    def _settle(self) -> None:
+        for handle, known in self._slots.items():
+            if known.settle(self.codec.pack):
+                self._unflagged.setdefault(handle, set()).update(known.dirty)
+
+    def delta(self) -> list[Any]:
+        """Give what changed since the last delta: `[object, {slot: value}]` each."""
+        self._settle()
+        out = []
+        for handle, known in self._slots.items():
+            if known.dirty:
+                out.append([self._things[handle], {name: known.values[name] for name in sorted(known.dirty)}])
+                known.dirty = set()
+        return out
+
+    def broken_covenant(self) -> list[str]:
+        """Name the slots that changed after the flag was last set."""
+        return sorted({name for names in self._unflagged.values() for name in names})
+
+    def send(self, target: UvmObject, selector: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Send a message and wait for its answer; the callee sees what this method has written."""
+        question = ["send", target, selector, list(args), kwargs, self.delta(), self.print_out()]
+        value, refreshed = self.ask(question)
+        for thing, packed, gone in refreshed:
+            self._slots[handle_of(thing)].refresh(packed, gone, self.codec)
+        return value
+
+    def understands(self, handle: bytes, name: str) -> bool:
+        """Whether the object would answer the message."""
+        return name in PROTOCOL_MESSAGES or name in self.slots(handle).understands
+
+    def names(self, handle: bytes) -> list[str]:
+        """List slots and selectors."""
+        known = self.slots(handle)
+        return sorted({*known.values, *known.packed, *known.large, *known.understands})
+
+
+def strict_getattr(thing: Any, name: str, *default: Any) -> Any:
+    """`getattr` that gives the default for what is neither a slot nor understood."""
+    if type(thing) is not UvmObject or name.startswith("__"):
+        return getattr(thing, name, *default)
+    try:
+        value = activation.read(handle_of(thing), name)
+    except AttributeError:
+        value = _MISSING
+    if value is not _MISSING:
+        return value
+    if activation.understands(handle_of(thing), name):
+        return Message(thing, name)
+    if default:
+        return default[0]
+    raise AttributeError(absent(name))
+
+
+def strict_hasattr(thing: Any, name: str) -> bool:
+    """`hasattr` in the sense of `strict_getattr`."""
+    return strict_getattr(thing, name, _MISSING) is not _MISSING
+
+
+def _reference_out(value: Any) -> bytes | None:
+    if type(value) is UvmObject:
+        return handle_of(value)
+    if type(value) is Message:
+        raise CodecError(f"{object.__getattribute__(value, '_name')!r} is a message and not a value: call it")
+    return None
+
+
+def _not_connected(question: list[Any]) -> NoReturn:
+    raise RuntimeError("no kernel to ask")
+
+
+activation = Activation()

@@ -1,0 +1,304 @@
+"""The zygote as the kernel holds it: started, watched, started again, and a pool of ready workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ormsgpack
+
+import batos
+from batos.errors import SandboxRefused
+from batos.sandbox.codec import KernelCodec, ProtocolFault
+from batos.sandbox.connection import Worker
+
+if TYPE_CHECKING:
+    from batos.sandbox.world import Limits
+
+_MESSAGE_LIMIT = 1 << 12
+_START_SECONDS = 20.0
+_SPAWN_SECONDS = 10.0
+_RESTARTS = (0.0, 0.1, 0.5, 2.0)
+_HASH_SEED = "20260101"
+_FRAME_ROOM = 1 << 17
+_BOOT = "import json, sys; sys.path[:0] = json.loads(sys.argv[2]); from batos.sandbox.zygote import main; main()"
+
+LOST = "the sandbox was restarted"
+
+
+class ZygoteLost(SandboxRefused):
+    """The zygote died under a call; nothing of it was kept, so it may run again."""
+
+
+def frame_limit(limits: Limits) -> int:
+    """Give the bytes that one frame of a worker may have: values, output and the words around them."""
+    return limits.bytes + limits.output + _FRAME_ROOM
+
+
+class Pool:
+    """Keeps workers ready; each serves once.
+
+    Args:
+        size: Idle workers.
+        limits: What their resource limits are made from.
+        settings: What the zygote is told: `uid`, `modules`, `bare`, and which layers to put up.
+    """
+
+    def __init__(self, size: int, limits: Limits, settings: dict[str, Any]) -> None:
+        self.report: dict[str, Any] = {}
+        self.restarts = 0
+        self.spawned = 0
+        self.pid: int | None = None
+        self._size = size
+        self._limits = limits
+        self._settings = settings
+        self._idle: deque[Worker] = deque()
+        self._workers: dict[int, Worker] = {}
+        self._numbers = itertools.count(1)
+        self._control: socket.socket | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._filling = False
+        self._closing = False
+        self._up: asyncio.Event = asyncio.Event()
+        self._broken = ""
+
+    async def open(self) -> None:
+        """Start the zygote.
+
+        Raises:
+            SandboxRefused: It does not start.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            self._process = await _launch(theirs, self._settings)
+        finally:
+            theirs.close()
+        self.pid = self._process.pid
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                report = await loop.sock_recv(ours, _MESSAGE_LIMIT)
+        except (OSError, TimeoutError):
+            report = b""
+        if not report:
+            ours.close()
+            await self._end_process()
+            raise SandboxRefused("the sandbox's zygote does not start")
+        self.report = json.loads(report)
+        self._control = ours
+        loop.add_reader(ours.fileno(), self._listen)
+        self._up.set()
+
+    async def take(self, limits: Limits | None = None) -> Worker:
+        """Give a ready worker, from the pool or freshly forked.
+
+        Raises:
+            SandboxRefused: There is no zygote, and none can be started.
+        """
+        limits = limits or self._limits
+        while self._fits(limits) and self._idle:
+            worker = self._idle.popleft()
+            if not worker.closed:
+                worker.frame_limit = frame_limit(limits)
+                self._refill()
+                return worker
+        worker = await self._spawn(limits)
+        self._refill()
+        return worker
+
+    def retire(self, worker: Worker) -> None:
+        """Kill a worker that has served."""
+        worker.kill()
+
+    def statistics(self) -> dict[str, Any]:
+        """Count workers."""
+        return {
+            "idle": len(self._idle),
+            "alive": len(self._workers),
+            "spawned": self.spawned,
+            "restarts": self.restarts,
+            "zygote": self.pid,
+        }
+
+    async def close(self) -> None:
+        """End every worker and the zygote."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._drop_control()
+        await self._end_process()
+
+    def _fits(self, limits: Limits) -> bool:
+        return limits.memory_mb == self._limits.memory_mb and limits.seconds <= self._limits.seconds
+
+    async def _spawn(self, limits: Limits) -> Worker:
+        """Fork a worker and wait until it is ready."""
+        worker = await self._order(limits)
+        try:
+            async with asyncio.timeout(_SPAWN_SECONDS):
+                await worker.started.wait()
+                ready = await worker.receive()
+        except TimeoutError:
+            ready = None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        if ready is None:
+            worker.kill()
+            refusal = ZygoteLost if worker.fault == LOST or not self._up.is_set() else SandboxRefused
+            raise refusal("a worker does not start", status=worker.exit_status)
+        try:
+            word, self.report["worker"] = KernelCodec().unpack(ready)
+            if word != "ready":
+                raise ProtocolFault("no greeting")
+        except ValueError:
+            worker.kill()
+            raise SandboxRefused("a worker does not start") from None
+        self.spawned += 1
+        return worker
+
+    async def _order(self, limits: Limits) -> Worker:
+        loop = asyncio.get_running_loop()
+        await self._wait_up()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        worker = Worker(next(self._numbers), frame_limit(limits))
+        await loop.create_connection(lambda: worker, sock=ours)
+        seconds = max(limits.seconds, self._limits.seconds)
+        request = {"id": worker.number, "cpu": int(seconds) + 2, "memory": limits.memory_mb << 20}
+        try:
+            await self._request(json.dumps(request).encode(), theirs.fileno())
+        except OSError:
+            worker.kill()
+            raise ZygoteLost(LOST) from None
+        finally:
+            theirs.close()
+        self._workers[worker.number] = worker
+        return worker
+
+    async def _wait_up(self) -> None:
+        await self._up.wait()
+        if self._broken or self._closing:
+            raise SandboxRefused(self._broken or "the sandbox is closed")
+
+    async def _request(self, message: bytes, descriptor: int) -> None:
+        while True:
+            if self._control is None:
+                raise OSError("no zygote")
+            try:
+                socket.send_fds(self._control, [message], [descriptor])
+            except BlockingIOError:
+                await asyncio.sleep(0.001)
+            else:
+                return
+
+    def _refill(self) -> None:
+        if not self._filling and not self._closing and len(self._idle) < self._size:
+            self._filling = True
+            self._start(self._fill())
+
+    async def _fill(self) -> None:
+        try:
+            while len(self._idle) < self._size and not self._closing:
+                self._idle.append(await self._spawn(self._limits))
+        except SandboxRefused:
+            # The next call tries itself, and says so if it can't.
+            return
+        finally:
+            self._filling = False
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _listen(self) -> None:
+        """Hear what the zygote says; nothing that a worker wrote comes this way."""
+        assert self._control is not None
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_LIMIT, 4)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", []
+        if not message:
+            self._lost()
+            return
+        word = json.loads(message)
+        if "started" in word:
+            worker = self._workers.get(word["started"])
+            if worker is None:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            else:
+                worker.adopt(descriptors[0])
+        elif worker := self._workers.pop(word["exit"], None):
+            worker.finish(word["status"], word["rss"])
+
+    def _lost(self) -> None:
+        """The zygote is gone, and its workers with it: start another."""
+        self._drop_control()
+        if not self._closing:
+            self._up.clear()
+            self._start(self._restart())
+
+    async def _restart(self) -> None:
+        for pause in _RESTARTS:
+            await asyncio.sleep(pause)
+            await self._end_process()
+            self.restarts += 1
+            with contextlib.suppress(SandboxRefused, OSError):
+                await self.open()
+                self._refill()
+                return
+        self._broken = "the sandbox's zygote died and does not start again"
+        self._up.set()
+
+    def _drop_control(self) -> None:
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
+            self._control.close()
+            self._control = None
+        for worker in self._workers.values():
+            worker.kill(LOST)
+            worker.finish(-9, 0)
+        self._workers.clear()
+        self._idle.clear()
+
+    async def _end_process(self) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        self._process = None
+
+
+async def _launch(control: socket.socket, settings: dict[str, Any]) -> asyncio.subprocess.Process:
+    """Exec the zygote with a cleaned environment; it finds its socket as descriptor 3."""
+    path = [str(Path(module.__file__ or "").resolve().parent.parent) for module in (batos, ormsgpack)]
+    descriptor = control.fileno()
+    boot = f"import os; os.dup2({descriptor}, 3); os.closerange(4, 4096); " + _BOOT
+    environment = {
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": _HASH_SEED,
+        "PYTHONUTF8": "1",
+        "TZ": os.environ.get("TZ", ":/etc/localtime"),
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-s", "-S", "-c", boot, json.dumps(settings), json.dumps(path),
+        pass_fds=(descriptor,), env=environment, cwd="/", start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip

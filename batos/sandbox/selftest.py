@@ -1,0 +1,92 @@
+"""The proof at start: in a real worker, what must fail is tried.
+
+`probe` runs in the worker; `verdict` judges in the kernel. A wall that was asked for but does not stand shows here and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import mmap
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from batos.sandbox.native import syscall
+
+_HIGHEST_DESCRIPTOR = 64
+
+
+def probe(fields: dict[str, Any]) -> dict[str, bool]:
+    """Try everything that a worker may not do.
+
+    Args:
+        fields: `memory`: the limit in bytes; `deadly`: try only the call that must kill the process.
+
+    Returns:
+        Name of each attempt and whether it was stopped.
+    """
+    if fields["deadly"]:
+        _trace()
+        return {"trace": False}
+    attempts: dict[str, Callable[[], Any]] = {
+        "open": lambda: os.open("/", os.O_RDONLY),
+        "write": lambda: os.open("/tmp/batos-probe", os.O_WRONLY | os.O_CREAT),  # noqa: S108
+        "stat": lambda: os.stat("/"),  # noqa: PTH116
+        "list": lambda: os.listdir("/"),  # noqa: PTH208
+        "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+        "unix_socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "fork": _fork,
+        "thread": lambda: _thread.start_new_thread(int, ()),
+        "signal": lambda: os.kill(os.getppid() or 1, 0),
+        "machine_code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+        "descriptors": _read_descriptors,
+        "memory": lambda: bytearray(fields["memory"] + (64 << 20)),
+    }
+    return {name: _stopped(attempt) for name, attempt in attempts.items()}
+
+
+def _stopped(attempt: Callable[[], Any]) -> bool:
+    try:
+        attempt()
+    except (OSError, MemoryError, RuntimeError):
+        return True
+    return False
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def _read_descriptors() -> None:
+    for descriptor in range(_HIGHEST_DESCRIPTOR + 1):
+        if descriptor != 3:
+            with contextlib.suppress(OSError):
+                os.read(descriptor, 1)
+                return
+    raise PermissionError("none can be read")
+
+
+def _trace() -> None:
+    with contextlib.suppress(OSError):
+        syscall("ptrace", 0, 0, 0, 0)
+
+
+def verdict(layers: dict[str, Any], probes: dict[str, bool], *, trace_killed: bool) -> list[str]:
+    """Say what is missing for the level `full`; an empty list: nothing.
+
+    Args:
+        layers: What zygote and worker say that they achieved.
+        probes: What `probe` gave.
+        trace_killed: Whether the deadly call killed its worker.
+    """
+    missing = [name for name in ("seccomp", "rlimits") if not layers.get(name)]
+    if not layers.get("landlock") and not layers.get("namespaces"):
+        missing.append("landlock or namespaces")
+    missing += [f"the wall against «{name}»" for name, stopped in probes.items() if not stopped]
+    if not trace_killed:
+        missing.append("the wall against «trace»")
+    return missing

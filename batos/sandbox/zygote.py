@@ -1,0 +1,161 @@
+"""The process that workers are forked from: loads, confines itself, forks on request.
+
+The kernel starts it by exec with an empty environment and one descriptor (3, a SEQPACKET socket), so it shares neither
+memory nor descriptors with the kernel. It never runs generated code and never reads anything that a worker wrote. When its
+socket ends, it ends, and every worker with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from batos.sandbox import confinement, library, seccomp, worker
+
+CONTROL = 3
+_MESSAGE_LIMIT = 1 << 12
+_DESCRIPTORS = 1 << 12
+
+
+def main() -> NoReturn:
+    """Run the zygote; its settings are the first argument, as JSON."""
+    settings: dict[str, Any] = json.loads(sys.argv[1])
+    control = socket.socket(fileno=CONTROL)
+    confinement.die_with_parent()
+    missing = library.preload(settings["modules"])
+    report: dict[str, Any] = {"time_zones": library.keep_time_zones(), "missing_modules": missing}
+    report |= _confine(settings, control)
+    settings["address_space"] = _address_space
+    settings["filter"] = seccomp.build(worker.SOCKET) if seccomp.supported() else b""
+    sys.path.clear()
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps(report).encode())
+    _Nursery(control, settings).serve()
+
+
+_address_space = 0
+
+
+def _confine(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]:
+    """Leave the system behind: namespaces, an empty root, privileges."""
+    global _address_space  # noqa: PLW0603 - read once, before /proc is gone
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _address_space = pages * os.sysconf("SC_PAGE_SIZE")
+    namespaces = confinement.isolate(settings["uid"]) if settings["namespaces"] else []
+    if "pid" in namespaces:
+        _become_first(control)
+    root = confinement.empty_root() if "mnt" in namespaces else False
+    confinement.drop_privileges(settings["uid"])
+    # Again: the change of user id cleared it.
+    confinement.die_with_parent()
+    return {"namespaces": namespaces, "empty_root": root, "uid": os.getuid()}
+
+
+def _become_first(control: socket.socket) -> None:
+    """Go on as process 1 of the new pid namespace; the outer process waits, and both die together."""
+    child = os.fork()
+    if child == 0:
+        return
+    control.close()
+    _, status = os.waitpid(child, 0)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+class _Nursery:
+    """Forks workers on request and reports their ends."""
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self._control = control
+        self._settings = settings
+        self._numbers: dict[int, int] = {}
+        self._me = os.getpid()
+
+    def serve(self) -> NoReturn:
+        """Wait for requests and for the ends of workers, until the kernel has gone."""
+        wake, bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == wake:
+                    os.read(wake, _MESSAGE_LIMIT)
+                    self._reap()
+                else:
+                    self._fork_one()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            number = self._numbers.pop(pid, 0)
+            self._tell({"exit": number, "status": os.waitstatus_to_exitcode(status), "rss": usage.ru_maxrss << 10})
+
+    def _tell(self, message: dict[str, Any], *descriptors: int) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], list(descriptors))
+        except OSError:
+            os._exit(0)
+
+    def _fork_one(self) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_LIMIT, 1)
+        except OSError:
+            os._exit(0)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        child = os.fork()
+        if child == 0:
+            self._live(request, descriptors[0])
+        os.close(descriptors[0])
+        self._numbers[child] = request["id"]
+        try:
+            handle = os.pidfd_open(child)
+        except OSError:
+            os.kill(child, signal.SIGKILL)
+            return
+        self._tell({"started": request["id"]}, handle)
+        os.close(handle)
+
+    def _live(self, request: dict[str, Any], descriptor: int) -> NoReturn:
+        """Be a worker: confine this process step by step, in the one order that works."""
+        try:
+            os.dup2(descriptor, worker.SOCKET)
+            os.closerange(0, worker.SOCKET)
+            os.closerange(worker.SOCKET + 1, _DESCRIPTORS)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            confinement.die_with_parent()
+            if os.getppid() != self._me:
+                os._exit(0)
+            worker.serve(self._settings, self._wall(request))
+        finally:
+            # Nothing unwinds into the zygote's loop.
+            os._exit(1)
+
+    def _wall(self, request: dict[str, Any]) -> dict[str, Any]:
+        layers = {"rlimits": False, "landlock": 0, "seccomp": False}
+        if self._settings["rlimits"]:
+            confinement.limit_resources(request["cpu"], self._settings["address_space"] + request["memory"])
+            layers["rlimits"] = True
+        if self._settings["landlock"]:
+            layers["landlock"] = confinement.forbid_files()
+        if self._settings["seccomp"] and self._settings["filter"]:
+            seccomp.load(self._settings["filter"])
+            layers["seccomp"] = True
+        return layers
