@@ -103,17 +103,23 @@ class Codec:
     def _pack(self, value: Any, depth: int) -> bytes:
         if depth > MAX_NESTING:
             raise CodecError("nested too deeply")
+        faults: list[CodecError] = []
         try:
-            return ormsgpack.packb(_with_pairs(value), partial(self._default, depth), _PACK)
+            return ormsgpack.packb(_with_pairs(value), partial(self._default, depth, faults), _PACK)
         except CodecError:
             raise
         except (TypeError, ValueError, RecursionError) as error:
-            cause = error.__cause__
-            if isinstance(cause, CodecError):
-                raise cause from None
-            raise CodecError(str(error) or type(error).__name__) from None
+            # ormsgpack drops what `_default` raised, and that says more.
+            raise faults[0] if faults else CodecError(str(error) or type(error).__name__) from None
 
-    def _default(self, depth: int, value: Any) -> Any:
+    def _default(self, depth: int, faults: list[CodecError], value: Any) -> Any:
+        try:
+            return self._extension(depth, value)
+        except CodecError as error:
+            faults.append(error)
+            raise
+
+    def _extension(self, depth: int, value: Any) -> Any:
         payload = self._ref_out(value)
         if payload is not None:
             return ormsgpack.Ext(REF, payload)
