@@ -1,0 +1,156 @@
+"""What events and last words say to people: short lines for what passes, blocks for what ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from batos.client import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
+
+Message = dict[str, Any]
+
+
+def event(message: Message) -> RenderableType | None:
+    """A line for an event; None for what the live line shows alone."""
+    line = _LINES.get(str(message.get("event")))
+    return line(message) if line is not None else None
+
+
+def last_word(request: Message, reply: Message, seconds: float, *, colour: bool) -> Iterator[RenderableType]:
+    """The blocks of a last word.
+
+    Args:
+        request: What was asked.
+        reply: The last word.
+        seconds: How long it took.
+        colour: Whether source is highlighted.
+    """
+    status = reply.get("status")
+    if status == "COMPLETE":
+        yield from _complete(reply, seconds, colour=colour)
+    elif status == "NOT_UNDERSTOOD":
+        yield Text(f"✗ Nobody understands {reply.get('selector')}.", style="red")
+        if reply.get("similar"):
+            yield Text(f"  Near to it: {', '.join(map(str, reply['similar']))}")
+    elif isinstance(reply.get("error"), dict):
+        yield from error_block(reply["error"], state=reply.get("state"), attempts=reply.get("attempts"))
+    else:
+        yield from _answered(request, reply)
+
+
+def error_block(error: Message, *, state: Any = None, attempts: Any = None) -> Iterator[RenderableType]:
+    """An error in one block: its type, what happened, and what to do."""
+    count = len(attempts) if isinstance(attempts, list) else attempts
+    where = f" in {state}" if state else ""
+    tried = f" after {count} failed attempt{'s' * (count != 1)}" if isinstance(count, int) and count else ""
+    head = Text(f"✗ {error.get('type', 'Error')}{where}{tried}", style="bold red")
+    yield head
+    yield _indented(str(error.get("message", "")))
+    for name in ("error_text", "line"):
+        if error.get(name) and str(error[name]) not in str(error.get("message", "")):
+            yield _indented(f"{name.replace('_', ' ')}: {error[name]}")
+    if error.get("hint"):
+        yield _indented(f"↳ {error['hint']}", "yellow")
+
+
+def _complete(reply: Message, seconds: float, *, colour: bool) -> Iterator[RenderableType]:
+    if reply.get("installed"):
+        head = f"✓ {reply.get('selector')} version {reply.get('version')} is installed"
+        yield Text.assemble((head, "bold green"), (f"  {seconds:.1f} s", "dim"))
+        if reply.get("source"):
+            yield render.source(str(reply["source"]), colour=colour)
+    yield from _output(reply)
+    if isinstance(reply.get("call_error"), dict):
+        yield Text("This call of it raised:", style="yellow")
+        yield from error_block(reply["call_error"])
+    elif "result" in reply:
+        yield render.value(reply["result"])
+    elif reply.get("needs"):
+        names = ", ".join(map(str, reply["needs"]))
+        yield Text(f"It needs a value for {names}: {reply.get('selector')}({names})", style="yellow")
+    elif not reply.get("installed"):
+        yield Text(str(reply.get("message") or f"{reply.get('selector')} was understood already."))
+
+
+def _output(reply: Message) -> Iterator[RenderableType]:
+    if reply.get("output"):
+        yield Text(render.safe(str(reply["output"]).rstrip("\n")), style="dim")
+
+
+_REPLIES: dict[str, Callable[[Message], RenderableType]] = {
+    "inspect": render.inspection,
+    "objects": render.objects,
+    "history": render.history,
+    "search": render.found,
+    "cycles": render.cycles,
+    "models": render.models,
+    "status": render.status,
+    "cycle": render.status,
+    "explain": render.status,
+}
+
+
+def _answered(request: Message, reply: Message) -> Iterator[RenderableType]:
+    command = str(request.get("command"))
+    shown = _REPLIES.get(command)
+    if shown is not None:
+        yield shown(reply)
+        return
+    yield from _output(reply)
+    if "result" in reply:
+        yield render.value(reply["result"])
+        return
+    rest = {key: item for key, item in reply.items() if key not in ("id", "status", "output", "tid")}
+    yield Text("✓ " + (", ".join(f"{key} {render.cell(item)}" for key, item in rest.items()) or command), style="green")
+
+
+def _indented(text: str, style: str = "") -> Text:
+    return Text("\n".join(f"  {line}" for line in render.safe(text).strip().split("\n")), style=style)
+
+
+def _accepted(message: Message) -> Text:
+    return Text(f"· accepted as {message.get('cycle_id')}", style="dim")
+
+
+def _transition(message: Message) -> Text:
+    return Text(f"· {message.get('to')}", style="dim")
+
+
+def _attempt(message: Message) -> Text:
+    return Text(f"· attempt {message.get('n')}: {render.safe(str(message.get('finding')))}", style="yellow")
+
+
+def _similar(message: Message) -> Text:
+    near = ", ".join(map(str, message.get("selectors") or []))
+    return Text(f"· near to it: {render.safe(near)}", style="dim")
+
+
+def _artifact(message: Message) -> Text | None:
+    if message.get("kind") != "research_plan":
+        return None
+    queries = message.get("queries") or message.get("text") or []
+    listed = "; ".join(map(str, queries)) if isinstance(queries, list) else str(queries)
+    return Text(f"· asks Fractal Memory: {render.safe(listed)}", style="dim")
+
+
+def _approval(message: Message) -> RenderableType:
+    from rich.console import Group
+
+    head = Text("It waits for your approval before it is installed:", style="bold yellow")
+    return Group(head, Text(render.safe(str(message.get("diff") or message.get("source") or "").rstrip())))
+
+
+_LINES: dict[str, Callable[[Message], RenderableType | None]] = {
+    "accepted": _accepted,
+    "transition": _transition,
+    "attempt": _attempt,
+    "similar": _similar,
+    "artifact": _artifact,
+    "approval_needed": _approval,
+}

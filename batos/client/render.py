@@ -1,0 +1,211 @@
+"""What replies look like: values, tables and lists as rich renderables, safe for a terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from batos.codec import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+MAX_LINES = 40
+MAX_ROWS = 50
+MAX_COLUMNS = 6
+MAX_CELL = 400
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def safe(text: str) -> str:
+    """A text without control characters: what a method answers must not steer the terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text.replace("\r\n", "\n"))
+
+
+def folded(text: str, limit: int = MAX_LINES) -> Text:
+    """A text of at most `limit` lines, with a word on how much is left out."""
+    lines = safe(text).split("\n")
+    shown = Text("\n".join(lines[:limit]))
+    if len(lines) > limit:
+        shown.append(f"\n… {len(lines) - limit} more lines; --json prints them all", style="dim")
+    return shown
+
+
+def value(item: Any) -> RenderableType:
+    """A result: text as it is, a list of like maps or a map of scalars as a table, anything else as Python writes it."""
+    if isinstance(item, str):
+        return folded(item)
+    if isinstance(item, list) and len(item) > 1 and all(isinstance(row, dict) and row for row in item):
+        columns = list(dict.fromkeys(key for row in item for key in row))
+        if len(columns) <= MAX_COLUMNS:
+            return table([str(key) for key in columns], [[row.get(key, "") for key in columns] for row in item])
+    if isinstance(item, dict) and len(item) > 1 and all(_is_scalar(part) for part in item.values()):
+        return table(["key", "value"], [list(pair) for pair in item.items()])
+    return folded(_pretty(item))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
+    """Rows under a line of column names; long tables are folded."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(safe(column), overflow="fold")
+    for row in rows[:MAX_ROWS]:
+        made.add_row(*(Text(safe(cell(part))) for part in row))
+    if len(rows) <= MAX_ROWS:
+        return made
+    return Group(made, Text(f"… {len(rows) - MAX_ROWS} more rows; --json prints them all", style="dim"))
+
+
+def cell(item: Any) -> str:
+    """A value in one cell."""
+    if isinstance(item, str):
+        text = item
+    elif isinstance(item, dt.datetime):
+        text = item.isoformat(" ", "seconds")
+    elif item is None:
+        text = "–"
+    else:
+        text = repr(item)
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+
+
+def inspection(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `inspect`."""
+    methods = dict(reply.get("methods") or {})
+    parts: list[RenderableType] = [_title(str(reply.get("name") or reply.get("oid")), f"oid {_oid(reply.get('oid'))}")]
+    if reply.get("parents"):
+        parts.append(Text(f"parents  {', '.join(_oid(parent) for parent in reply['parents'])}"))
+    if reply.get("slots"):
+        parts.append(table(["slot", "value"], [[name, _short(item)] for name, item in reply["slots"].items()]))
+    if methods:
+        rows = [
+            [f"{name}{m.get('signature', '')}", m.get("version"), m.get("summary", "")] for name, m in methods.items()
+        ]
+        parts.append(table(["method", "version", "what it does"], rows))
+    others = [name for name in reply.get("understands", []) if name not in methods and not name.startswith("_")]
+    if others:
+        parts.append(Text(f"by delegation  {', '.join(others)}", overflow="fold"))
+    if reply.get("ambiguous"):
+        parts.append(Text(f"two parents differ on  {', '.join(reply['ambiguous'])}", style="yellow"))
+    return Group(*parts)
+
+
+def objects(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `objects`."""
+    listed = reply.get("objects") or []
+    names = {_oid(item.get("oid")): str(item["name"]) for item in listed if item.get("name")}
+    rows = []
+    for item in listed:
+        parents = [names.get(_oid(parent), _oid(parent)) for parent in item.get("parents") or []]
+        rows.append([item.get("name") or "", _oid(item.get("oid")), ", ".join(parents)])
+    return table(["name", "oid", "parents"], rows)
+
+
+def history(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `history`: the versions, and the source of the active one."""
+    versions = reply.get("versions") or []
+    rows = []
+    for item in versions:
+        origin = dict(item.get("provenance") or {})
+        by = origin.get("model") or origin.get("engine") or origin.get("persona") or ""
+        rows.append([item.get("version"), "active" if item.get("active") else "", str(item.get("time", ""))[:19], by])
+    active = next((item for item in versions if item.get("active")), None)
+    parts: list[RenderableType] = [table(["version", "", "time", "by"], rows)]
+    if active is not None:
+        parts += [Text(""), source(str(active.get("source", "")))]
+    return Group(*parts)
+
+
+def found(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `search`."""
+    results = reply.get("results") or []
+    if not results:
+        return Text("Nothing relevant was found in Fractal Memory.")
+    parts: list[RenderableType] = []
+    for item in results:
+        parts.append(_title(f"{item.get('doc_id')} · {item.get('chunk')}", f"score {float(item.get('score', 0)):.2f}"))
+        parts.append(folded(str(item.get("text", "")).strip(), 6))
+    return Group(*parts)
+
+
+def cycles(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `cycles`."""
+    rows = []
+    for item in reply.get("cycles") or []:
+        attempts = item.get("attempts")
+        count = len(attempts) if isinstance(attempts, list) else attempts
+        state = f"{item.get('state')}, waits for {item['awaiting']}" if item.get("awaiting") else item.get("state")
+        rows.append([item.get("cycle_id"), state, item.get("selector"), count, str(item.get("started", ""))[:19]])
+    return table(["cycle", "state", "selector", "failed attempts", "started"], rows)
+
+
+def status(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `status`, or any other: a line a field, what is nested below it."""
+    rows = []
+    for name, item in reply.items():
+        if name in ("id", "status"):
+            continue
+        if isinstance(item, dict):
+            item = ", ".join(f"{key} {cell(part)}" for key, part in item.items())  # noqa: PLW2901
+        rows.append([name, item])
+    return table(["", ""], rows)
+
+
+def models(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `models`."""
+    listed = reply.get("models") or []
+    rows = [[item.get("name"), item.get("state"), size(item.get("bytes"))] for item in listed if isinstance(item, dict)]
+    return table(["model", "state", "size"], rows) if rows else status(reply)
+
+
+def source(text: str, *, colour: bool = True) -> RenderableType:
+    """Python source, highlighted where the console has colours."""
+    if not colour:
+        return Text(safe(text.rstrip()))
+    from rich.syntax import Syntax
+
+    return Syntax(safe(text.rstrip()), "python", theme="ansi_dark", background_color="default", word_wrap=True)
+
+
+def size(count: Any) -> str:
+    """Bytes for people."""
+    if not isinstance(count, (int, float)):
+        return "–"
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.2f} GiB"
+
+
+def _pretty(item: Any) -> str:
+    from rich.pretty import pretty_repr
+
+    return pretty_repr(item, max_width=78, max_string=20_000)
+
+
+def _short(item: Any) -> str:
+    if isinstance(item, dict) and set(item) == {"kind", "size"}:
+        return f"({item['kind']}, {size(item['size'])})"
+    text = repr(item)
+    return text if len(text) <= 160 else f"{text[:159]}…"
+
+
+def _title(name: str, rest: str) -> Text:
+    return Text.assemble((safe(name), "bold"), "  ", (rest, "dim"))
+
+
+def _oid(item: Any) -> str:
+    return item.hex if isinstance(item, Ref) else str(item)
+
+
+def _is_scalar(item: Any) -> bool:
+    return not isinstance(item, (dict, list, tuple, set, frozenset)) and not (isinstance(item, str) and "\n" in item)

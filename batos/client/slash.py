@@ -1,0 +1,143 @@
+"""Slash commands: what each takes, and the request that it makes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from batos.errors import BadField
+
+Message = dict[str, Any]
+MakeRequest = Callable[[list[str], str], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Slash:
+    """One slash command.
+
+    Args:
+        usage: Its arguments; those in brackets may be left out.
+        does: What it does, in a line.
+        request: Makes the request of the arguments and the present target; None: the session does it itself.
+        least: How many arguments it needs.
+        most: How many it takes; the last one takes the rest of the line.
+    """
+
+    usage: str
+    does: str
+    request: MakeRequest | None = None
+    least: int = 0
+    most: int = 1
+
+
+def _version(text: str) -> int:
+    if not text.removeprefix("v").isdecimal():
+        raise BadField(f"{text!r} is no version; versions are 1, 2, 3 …", "/history SELECTOR lists them.")
+    return int(text.removeprefix("v"))
+
+
+SLASHES: dict[str, Slash] = {
+    "help": Slash("", "list these commands", most=0),
+    "use": Slash("OBJECT", "speak to another object: a name or an oid", least=1),
+    "inspect": Slash(
+        "[OBJECT]", "show an object", lambda a, target: {"command": "inspect", "target_oid": a[0] if a else target}
+    ),
+    "objects": Slash(
+        "[PROTOTYPE]",
+        "list objects",
+        lambda a, _: {"command": "objects", **({"prototype": a[0]} if a else {})},
+    ),
+    "history": Slash(
+        "SELECTOR",
+        "list a method's versions",
+        lambda a, target: {"command": "history", "target_oid": target, "selector": a[0]},
+        least=1,
+    ),
+    "explain": Slash(
+        "SELECTOR",
+        "tell where a method came from",
+        lambda a, target: {"command": "explain", "target_oid": target, "selector": a[0]},
+        least=1,
+    ),
+    "rollback": Slash(
+        "SELECTOR VERSION",
+        "reinstall an old version",
+        lambda a, target: {"command": "rollback", "target_oid": target, "selector": a[0], "version": _version(a[1])},
+        least=2,
+        most=2,
+    ),
+    "remove": Slash(
+        "SELECTOR",
+        "remove a method; its history stays",
+        lambda a, target: {"command": "remove", "target_oid": target, "selector": a[0]},
+        least=1,
+    ),
+    "search": Slash(
+        "WORDS", "search Fractal Memory", lambda a, _: {"command": "search", "query": a[0], "top_k": 5}, least=1
+    ),
+    "remember": Slash(
+        "NAME TEXT",
+        "learn a text",
+        lambda a, _: {"command": "remember", "doc_id": a[0], "text": a[1], "metadata": {"source": "Architect"}},
+        least=2,
+        most=2,
+    ),
+    "forget": Slash("NAME", "forget a text", lambda a, _: {"command": "forget", "doc_id": a[0]}, least=1),
+    "cycles": Slash(
+        "[STATE]",
+        "list cycles",
+        lambda a, _: {"command": "cycles", "limit": 20, **({"state": a[0].upper()} if a else {})},
+    ),
+    "follow": Slash("CYCLE", "watch a cycle to its end", lambda a, _: {"command": "follow", "cycle_id": a[0]}, least=1),
+    "cancel": Slash("CYCLE", "cancel a cycle", lambda a, _: {"command": "cancel", "cycle_id": a[0]}, least=1),
+    "approve": Slash(
+        "CYCLE",
+        "install what waits for approval",
+        lambda a, _: {"command": "approve", "cycle_id": a[0], "verdict": "install"},
+        least=1,
+    ),
+    "reject": Slash(
+        "CYCLE",
+        "reject what waits for approval",
+        lambda a, _: {"command": "approve", "cycle_id": a[0], "verdict": "reject"},
+        least=1,
+    ),
+    "models": Slash("", "list models", lambda _a, _t: {"command": "models", "action": "list"}, most=0),
+    "status": Slash("", "tell how the system is", lambda _a, _t: {"command": "status"}, most=0),
+    "quit": Slash("", "leave; so does `exit`", most=0),
+}
+
+
+def parse(line: str) -> tuple[str, list[str]]:
+    """Read a line that begins with a slash.
+
+    Returns:
+        The command's name and its arguments; the last one holds the rest of the line.
+
+    Raises:
+        BadField: There is no such command, or arguments are missing or too many.
+    """
+    name, _, rest = line.strip().removeprefix("/").partition(" ")
+    name = name.casefold()
+    slash = SLASHES.get(name)
+    if slash is None:
+        near = next((known for known in SLASHES if name and known.startswith(name)), None)
+        raise BadField(f"There is no command /{name}", f"Do you mean /{near}?" if near else "/help lists the commands.")
+    parts = _parts(rest.strip(), slash.most)
+    if not slash.least <= len(parts) <= slash.most:
+        raise BadField(f"/{name} takes {slash.usage or 'no arguments'}", f"Write it as: /{name} {slash.usage}".rstrip())
+    return name, parts
+
+
+def _parts(rest: str, most: int) -> list[str]:
+    if not rest:
+        return []
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        words = rest.split()
+    if len(words) <= max(most, 1):
+        return words
+    return [*words[: most - 1], rest.split(maxsplit=most - 1)[-1]] if most else words

@@ -1,0 +1,84 @@
+"""The blocking client: a `Client` on an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from batos.client.bridge import Client, Message, OnEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+    from types import TracebackType
+
+    from batos.settings import Settings
+
+T = TypeVar("T")
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that ZeroMQ works with: on Windows the selector loop."""
+    if sys.platform == "win32":  # pragma: no cover
+        return asyncio.SelectorEventLoop()
+    return asyncio.new_event_loop()
+
+
+class SyncClient:
+    """Speaks to a kernel from plain blocking code; safe to use from several threads.
+
+    Args:
+        endpoint: The address of the bridge.
+        keys: The folder with the keys; None: without CURVE.
+    """
+
+    def __init__(self, endpoint: str, keys: Path | None) -> None:
+        self._client = Client(endpoint, keys)
+        self._loop = new_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="batos-client", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> SyncClient:
+        """A client for the kernel of these settings."""
+        like = Client.from_settings(settings)
+        return cls(like.endpoint, like.keys)
+
+    def __enter__(self) -> Self:
+        """Use as a context; the socket opens with the first request."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close."""
+        self.close()
+
+    def request(self, message: Message, on_event: OnEvent | None = None, timeout: float | None = None) -> Message:
+        """As `Client.request`; `on_event` runs in the client's thread."""
+        return self._run(self._client.request(message, on_event, timeout))
+
+    def call(self, command: str, *, timeout: float | None = None, **fields: Any) -> Message:
+        """As `Client.call`."""
+        return self._run(self._client.call(command, timeout=timeout, **fields))
+
+    def statistics(self) -> dict[str, Any]:
+        """As `Client.statistics`."""
+        return self._client.statistics()
+
+    def close(self) -> None:
+        """Close the socket and end the thread; a second call does nothing."""
+        if self._loop.is_closed():
+            return
+        self._run(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
