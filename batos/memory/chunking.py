@@ -76,7 +76,7 @@ def _units(text: str) -> Iterator[_Unit]:
     learned = None
     for start, end, kind in _blocks(text):
         if kind != "prose" or whole:
-            yield _Unit(start, end, _HEADS if kind == "heading" else _BLOCK)
+            yield _Unit(_left(text, start, end), end, _HEADS if kind == "heading" else _BLOCK)
             continue
         learned = learned or _sentences_of(text)
         link = _BLOCK
