@@ -1,0 +1,169 @@
+"""The kernel's line to a mind host: requests with numbers, typed errors, a new host after a death or a hang."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import ModelError, from_wire
+from batos.mind.process import HostProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batos.mind.protocol import OnToken
+
+STALL_SECONDS = 120.0
+LOADING_PATIENCE = 10
+_AGAIN = "Send the request again: a new host is started for it."
+
+
+@dataclass(slots=True)
+class _Call:
+    answer: asyncio.Future[Any]
+    on_token: OnToken | None
+
+
+class HostLink:
+    """One mind host, started on first need.
+
+    Args:
+        arguments: Arguments of the host.
+        command: Another program than the mind host; for tests.
+        stall_seconds: A host that works and says nothing for so long hangs and is killed; ten times that while it
+            loads a model.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, command: Sequence[str] | None = None, stall_seconds: float = STALL_SECONDS
+    ) -> None:
+        self._arguments = arguments
+        self._command = command
+        self._stall_seconds = stall_seconds
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, _Call] = {}
+        self._process: HostProcess | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._heard = 0.0
+        self._closing = False
+        self.loading = ""
+        self.models: list[dict[str, Any]] = []
+        self.starts = 0
+        self.deaths = 0
+        self.last_death = ""
+
+    async def call(self, frame: dict[str, Any], on_token: OnToken | None = None) -> Any:
+        """Send a request and wait for its value; cancelling the task cancels the request in the host too.
+
+        Raises:
+            ModelError: The host died or hung, or the model failed.
+            ContextTooLong: The prompt is too long.
+            NoWeights: The weights are not there.
+        """
+        process = self._running()
+        number = next(self._numbers)
+        call = self._calls[number] = _Call(asyncio.get_running_loop().create_future(), on_token)
+        if len(self._calls) == 1:
+            self._heard = asyncio.get_running_loop().time()
+        process.send({**frame, "id": number})
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            process.send({"op": "cancel", "id": number})
+            raise
+        finally:
+            self._calls.pop(number, None)
+
+    def statistics(self) -> dict[str, Any]:
+        """Process id, resident bytes, requests in progress, starts and deaths: plain data."""
+        process = self._process
+        return {
+            "pid": process.pid if process else 0,
+            "memory": process.memory_bytes() if process else 0,
+            "waiting": len(self._calls),
+            "starts": self.starts,
+            "deaths": self.deaths,
+            "last_death": self.last_death,
+        }
+
+    async def stop(self) -> None:
+        """End the host; a later call starts a new one."""
+        process, self._process = self._process, None
+        self.models, self.loading = [], ""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+            self._watcher = None
+        if process is not None:
+            await asyncio.to_thread(process.close)
+        self._fail("the mind host was stopped")
+
+    def _running(self) -> HostProcess:
+        if self._process is not None:
+            return self._process
+        loop = asyncio.get_running_loop()
+        on_frame, on_end = self._from_threads(loop)
+        self._process = HostProcess(self._arguments, on_frame, on_end, command=self._command)
+        self.starts += 1
+        if self._watcher is None:
+            self._watcher = loop.create_task(self._watch(), name="batos-mind-watch")
+        return self._process
+
+    def _from_threads(self, loop: asyncio.AbstractEventLoop) -> tuple[Callable[[Any], None], Callable[[str], None]]:
+        """What one run's threads call: it reaches the loop, and only as long as that run is the current one."""
+        run = self.starts + 1
+
+        def post(function: Callable[[Any], None], value: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                loop.call_soon_threadsafe(lambda: function(value) if run == self.starts else None)
+
+        return (lambda frame: post(self._on_frame, frame)), (lambda why: post(self._on_end, why))
+
+    def _on_frame(self, frame: dict[str, Any]) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        if "models" in frame:
+            self.models, self.loading = frame["models"], ""
+            return
+        if "loading" in frame:
+            self.loading = frame["loading"]
+            return
+        call = self._calls.get(frame.get("id", 0))
+        if call is None or call.answer.done():
+            return
+        if "token" in frame:
+            if call.on_token is not None:
+                call.on_token(frame["token"])
+        elif "error" in frame:
+            call.answer.set_exception(from_wire(frame["error"]))
+        else:
+            call.answer.set_result(frame["value"])
+
+    def _on_end(self, why: str) -> None:
+        if self._process is None:
+            return
+        self._process = None
+        self.models, self.loading = [], ""
+        self.deaths += 1
+        self.last_death = why
+        self._fail(why)
+
+    def _fail(self, why: str) -> None:
+        for call in list(self._calls.values()):
+            if not call.answer.done():
+                call.answer.set_exception(ModelError(why, _AGAIN))
+
+    async def _watch(self) -> None:
+        """Kill a host that works and says nothing."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._stall_seconds / 4)
+            patience = self._stall_seconds * (LOADING_PATIENCE if self.loading else 1)
+            if self._calls and self._process is not None and loop.time() - self._heard > patience:
+                process = self._process
+                process.kill()
+                self._on_end(f"the mind host said nothing for {patience:g} s and was killed")
+                await asyncio.to_thread(process.close)

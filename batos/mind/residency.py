@@ -1,0 +1,92 @@
+"""Which models are loaded in a host: a budget of bytes, the least lately used leaves first, none is loaded twice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import ModelError, NoWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batos.mind.protocol import ModelSpec
+
+
+class Residency:
+    """The loaded models of one host.
+
+    Args:
+        make: Loads a model; gives its engine.
+        budget: Bytes that all of them may take; 0 for no limit.
+    """
+
+    def __init__(self, make: Callable[[ModelSpec], Any], budget: int = 0) -> None:
+        self._make = make
+        self._budget = budget
+        self._loaded: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
+        self.loads = 0
+
+    def get(self, spec: ModelSpec) -> Any:
+        """Give the engine of a model; loads it if it is not loaded, others leave where room is needed.
+
+        Raises:
+            NoWeights: Its file is not there.
+            ModelError: It cannot be loaded, or it alone is larger than the budget.
+        """
+        held = self._loaded.get(spec.name)
+        if held is not None and held[0] == spec:
+            self._loaded.move_to_end(spec.name)
+            return held[2]
+        self.drop(spec.name)
+        size = weight_bytes(Path(spec.path))
+        self._make_room(spec.name, size)
+        engine = self._make(spec)
+        self.loads += 1
+        self._loaded[spec.name] = (spec, size, engine)
+        return engine
+
+    def has(self, spec: ModelSpec) -> bool:
+        """Tell whether a model is loaded just as it is described."""
+        held = self._loaded.get(spec.name)
+        return held is not None and held[0] == spec
+
+    def drop(self, name: str) -> None:
+        """Unload a model; one that is not loaded is no trouble."""
+        held = self._loaded.pop(name, None)
+        if held is not None:
+            held[2].close()
+
+    def clear(self) -> None:
+        """Unload all models."""
+        for name in list(self._loaded):
+            self.drop(name)
+
+    def listing(self) -> list[dict[str, Any]]:
+        """The loaded models, least lately used first: `name`, `bytes`, `sha256`."""
+        return [{"name": spec.name, "bytes": size, "sha256": spec.sha256} for spec, size, _ in self._loaded.values()]
+
+    def _make_room(self, name: str, size: int) -> None:
+        if not self._budget:
+            return
+        if size > self._budget:
+            raise ModelError(
+                f"{name} takes {size >> 20} MiB, and the budget for models is {self._budget >> 20} MiB",
+                "Raise MEMORY_BUDGET, or choose a smaller model in PERSONA_MODELS.",
+            )
+        while self._loaded and size + sum(held[1] for held in self._loaded.values()) > self._budget:
+            self.drop(next(iter(self._loaded)))
+
+
+def weight_bytes(path: Path) -> int:
+    """Bytes of a model's file, or of the weights in its folder.
+
+    Raises:
+        NoWeights: There is nothing at that path.
+    """
+    if path.is_file():
+        return path.stat().st_size
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.glob("*.safetensors"))
+    raise NoWeights(f"{path} is not there", "Fetch the weights: `python -m batos models fetch`.")
