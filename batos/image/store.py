@@ -78,11 +78,13 @@ class View:
         """
         try:
             obj = self.conn.get(ref.oid)
+            if isinstance(obj, UvmObject):
+                # The cache may hold the ghost of an object that a pack has taken away.
+                obj._p_activate()
+                return obj
         except POSKeyError:
-            obj = None
-        if not isinstance(obj, UvmObject):
-            raise UnknownTarget(f"There is no object with the oid {ref.hex}")
-        return obj
+            pass
+        raise UnknownTarget(f"There is no object with the oid {ref.hex}")
 
     def resolve(self, target: str | Ref | int) -> UvmObject:
         """The object that a request names: a root object's name, an oid, or a reference.
@@ -201,6 +203,15 @@ class Image:
         """The same as `read`, but blocking; for any thread but the image's own."""
         return self._submit(partial(self._read, fn, args, at)).result()
 
+    def pack_now(self, *, keep_seconds: float = 0) -> None:
+        """Drop what nothing reaches any more and history older than `keep_seconds`; other units of work wait.
+
+        Raises:
+            ImageReadOnly: The disk takes no writes.
+            Stopping: The image is closed.
+        """
+        self._submit(partial(self._pack, keep_seconds)).result()
+
     async def close(self) -> None:
         """Finish the work that waits and close the image."""
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close_now))
@@ -280,8 +291,21 @@ class Image:
 
     def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
         with self._unit(at) as (conn, _tm):
-            tid = at or self.tid
-            return Commit(_plain(fn(View(conn, tid), *args)), tid)
+            tid = self.tid if at is None else at
+            try:
+                view = View(conn, tid)
+            except POSKeyError:
+                # Before the image began, or before what a pack has kept.
+                raise _no_moment(tid) from None
+            return Commit(_plain(fn(view, *args)), tid)
+
+    def _pack(self, keep_seconds: float) -> Commit[None]:
+        db = self._open_database()
+        with _storage_errors():
+            db.pack(time.time() - keep_seconds)
+        # What is gone must not be answered from a cache.
+        db.cacheMinimize()
+        return Commit(None, self.tid)
 
     @contextmanager
     def _unit(self, at: str | None = None) -> Iterator[tuple[Any, Any]]:
@@ -320,13 +344,22 @@ class Image:
 def _open_connection(db: Any, tm: Any, at: str | None) -> Any:
     if at is None:
         return db.open(tm)
+    tid = _moment(at)
+    if tid is None or tid > db.lastTransaction():
+        raise _no_moment(at)
+    return db.open(tm, at=tid)
+
+
+def _no_moment(at: str) -> BadField:
+    return BadField(f"`at`: {at!r} is not a moment of this image", "`history` and the replies to writes give tids.")
+
+
+def _moment(at: str) -> bytes | None:
     try:
         tid = bytes.fromhex(at)
-        if len(tid) != 8:
-            raise ValueError("a tid has 16 hex digits")
-        return db.open(tm, at=tid)
-    except ValueError as error:
-        raise BadField(f"`at` is not a moment of this image: {error}") from None
+    except ValueError:
+        return None
+    return tid if len(tid) == 8 else None
 
 
 def _plain(value: T) -> T:
