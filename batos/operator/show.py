@@ -49,7 +49,7 @@ class Speaker:
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table; nothing where it has no rows."""
-        table = Table(title=title, title_justify="left", show_edge=False, box=None, padding=(0, 2, 0, 0))
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=any(columns))
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:

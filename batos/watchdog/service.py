@@ -146,7 +146,6 @@ class Watchdog:
             if self._kernel is None or self._kernel.poll() is not None:
                 return False
             if self._probe.ping(min(1.0, self._settings.watch_seconds)):
-                self._serving()
                 return True
             time.sleep(_QUICK_SECONDS)
         return False

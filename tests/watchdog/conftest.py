@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,9 @@ from batos.settings import Settings
 from batos.watchdog.backoff import Backoff
 from batos.watchdog.files import read_json
 from batos.watchdog.service import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 KERNEL = """
 import json, os, pathlib, signal, socket, sys

@@ -64,7 +64,7 @@ class TestServing:
 
 class TestRestarts:
     def test_killed_kernels_are_replaced(self, bench, until):
-        """kill -9 of the kernel brings another that serves."""
+        """Kill -9 of the kernel brings another that serves."""
         b = bench()
         b.plan("serve")
         b.start()
@@ -139,7 +139,10 @@ class TestAdoption:
         b.plan("serve")
         first = b.start()
         until(lambda: b.state == "serving")
-        first._kernel, kernel = None, first._kernel  # what a crash of the watchdog leaves behind: the kernel and its pid
+        first._kernel, kernel = (
+            None,
+            first._kernel,
+        )  # what a crash of the watchdog leaves behind: the kernel and its pid
         pid_file = b.home / "run" / "kernel.pid"
         first.stop()
         until(lambda: b.state == "stopped")
