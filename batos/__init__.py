@@ -5,7 +5,8 @@ General layout; imports point down only, and `tests/test_layers.py` holds this::
     batos.py  chat_client.py  min_watchdog_service.py  python -m batos
     operator/                          the operator's commands
     kernel/      client/   watchdog/   the UVM · the Architect's side · supervision
-    cognition/                         cycles, states, personas, prompts, translation
+    cognition/                         cycles, states, prompts, translation
+    calls/                             one message send: overlay, nested sends, retries
     memory/      mind/     sandbox/    knowledge · models · generated code
     image/                             the one door to ZODB
     guardian/                          the Persistence Covenant

@@ -21,7 +21,7 @@ def first_line(brief: Brief) -> str | None:
     if not names and brief.get("parameters") is None:
         return None
     parts = [_parameter(p) for p in brief.get("parameters") or []]
-    parts += [key for key in names[len(parts) :]]
+    parts += names[len(parts) :]
     return f"def {brief['selector']}({', '.join(['self', *parts])}):"
 
 

@@ -26,13 +26,13 @@ Rules:
 - A method that changes a slot, or a list or dictionary in a slot, ends with the line `self._p_changed = True`, just before its return. A method that changes nothing does not have that line.
 - Never replace a collection to add to it: add to the one that is there."""
 
-_EXAMPLE_QUESTION = """\
+_EXAMPLE = """\
+For example, for this question:
 Mission: remember a book and its year, and return how many books there are
 The object's slots: books = {'Dune': 1965}
 Write this method:
-def remember_book(self, title, year):"""
-
-_EXAMPLE_ANSWER = """\
+def remember_book(self, title, year):
+the answer is:
 ```python
 def remember_book(self, title, year):
     books = getattr(self, 'books', None)
@@ -75,12 +75,12 @@ def synthesizing(
         known: Signatures of methods that the target understands.
         findings: Earlier attempts of this cycle, `{"source", "finding"}`, the newest last.
     """
-    system = f"{_RULES}\n\nYou are {codex.get('core_identity', 'a careful engineer')}."
-    parts = [f"Mission: {words(brief)}", f"The object's slots: {slots or 'none yet'}"]
+    # What is the same for every mission comes first, so that a model's cached prefix serves.
+    system = f"{_RULES}\n\n{_EXAMPLE}\n\nYou are {codex.get('core_identity', 'a careful engineer')}."
     if known:
-        parts.append(
-            "The object understands, and you may call: " + "; ".join(f"self.{signature}" for signature in known)
-        )
+        system += " The object understands these already, and the method may call them: "
+        system += "; ".join(f"self.{signature}" for signature in known) + "."
+    parts = [f"Mission: {words(brief)}", f"The object's slots: {slots or 'none yet'}"]
     parts.append(
         "From Fractal Memory:\n" + "\n".join(f"- {snippet}" for snippet in context) if context else NOTHING_FOUND
     )
@@ -89,8 +89,6 @@ def synthesizing(
     parts.append(f"Write this method:\n{opening(brief)}")
     return (
         {"role": "system", "content": system},
-        {"role": "user", "content": _EXAMPLE_QUESTION},
-        {"role": "assistant", "content": _EXAMPLE_ANSWER},
         {"role": "user", "content": "\n".join(parts)},
     )
 

@@ -35,7 +35,8 @@ NEXT: dict[str, frozenset[str]] = {
 
 _CONTEXT_CHARACTERS = 2400
 _SNIPPETS_A_QUERY = 2
-_KNOWN_METHODS = 12
+_KNOWN_METHODS = 6
+_SIMILAR = 3
 
 
 async def idle(ctx: Context) -> Step:
@@ -92,18 +93,23 @@ async def delegating(ctx: Context) -> Step:
 
 
 def _research(view: View, queries: list[str], target: Any, words: str) -> dict[str, Any]:
+    near = [hit["selector"] for hit in catalog.similar(view, target, words, _KNOWN_METHODS)]
+    known = [line for line in dispatch.signatures(view, target) if line.partition("(")[0] in near]
+    return {"snippets": _snippets(view, queries), "known": known, "similar": near[:_SIMILAR]}
+
+
+def _snippets(view: View, queries: list[str]) -> list[dict[str, Any]]:
+    """What Fractal Memory has on the queries, once each, within the budget; methods are told of elsewhere."""
     snippets: dict[str, dict[str, Any]] = {}
     budget = _CONTEXT_CHARACTERS
     for query in queries:
-        for hit in catalog.search(view, query, _SNIPPETS_A_QUERY, None):
+        hits = catalog.search(view, query, _SNIPPETS_A_QUERY + _KNOWN_METHODS, None)
+        for hit in [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD][:_SNIPPETS_A_QUERY]:
             key = f"{hit['doc_id']}::{hit['chunk']}"
-            if key in snippets or len(hit["text"]) > budget:
-                continue
-            budget -= len(hit["text"])
-            snippets[key] = {"id": key, "text": hit["text"]}
-    near = [hit["selector"] for hit in catalog.similar(view, target, words, 3)]
-    understood = dispatch.signatures(view, target)[:_KNOWN_METHODS]
-    return {"snippets": list(snippets.values()), "known": understood, "similar": near}
+            if key not in snippets and len(hit["text"]) <= budget:
+                budget -= len(hit["text"])
+                snippets[key] = {"id": key, "text": hit["text"]}
+    return list(snippets.values())
 
 
 async def synthesizing(ctx: Context) -> Step:

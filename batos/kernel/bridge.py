@@ -171,7 +171,7 @@ def peek_id(frame: bytes) -> Any:
     start = {0xDE: 3, 0xDF: 5}.get(frame[0], 1)
     if frame[start : start + 3] != b"\xa2id":
         return None
-    head = frame[start + 3 : start + 3 + 300]
+    head = frame[start + 3 : start + 3 + 300] or b"\xc0"
     kind = head[0]
     size = (
         1 + (kind & 0x1F)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
 from batos.image import cycles, mirrors, registry
 from batos.kernel import learned
-from batos.memory import catalog
+from batos.memory import catalog, chunking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -193,7 +194,9 @@ class Commands:
         return {"status": "OK", "tid": done.tid}
 
     async def _remember(self, request: wire.Remember, peer: Peer, emit: Emit) -> Message:
-        index = catalog.index_document, request.doc_id, request.text, request.metadata
+        # A long text is cut outside the image thread, so that no message waits for it.
+        chunks = await asyncio.to_thread(chunking.split, request.text)
+        index = catalog.index_document, request.doc_id, request.text, request.metadata, chunks
         done = await self._uvm.image.transact(*index, note=f"remember {request.doc_id}")
         return {"status": "OK", "chunks": done.value}
 
@@ -206,7 +209,7 @@ class Commands:
         return {"status": "OK", "results": results}
 
     async def _translate(self, request: wire.Translate, peer: Peer, emit: Emit) -> Message:
-        return {"status": "OK", **await self._uvm.translator.translate(request, emit)}
+        return {"status": "OK", **await self._uvm.translator.translate(request)}
 
     async def _models(self, request: wire.Models, peer: Peer, emit: Emit) -> Message:
         return {"status": "OK", **await self._uvm.models(request.action, request.name)}

@@ -82,7 +82,7 @@ def remove(view: View, target: str | Ref, selector: str | None, slot: str | None
     ref = view.ref(view.resolve(target))
     registry.remove(view, target, selector, slot)
     if selector is not None:
-        catalog.forget(view, f"method:{ref.hex}:{selector}")
+        catalog.forget_capability(view, ref.hex, selector)
 
 
 def cycle(view: View, cycle_id: str) -> Record:

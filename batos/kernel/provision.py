@@ -7,12 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import BatosError, NoWeights
+from batos.errors import BatosError, NoWeights, UnknownTarget
 from batos.image import blobs
 from batos.mind import select, sources
-from batos.mind.protocol import Mind, ModelSpec
 
 if TYPE_CHECKING:
+    from batos.mind.protocol import ModelSpec
     from pathlib import Path
 
     from batos.image.store import Image
@@ -77,15 +77,19 @@ class Provision:
 
     async def _enter(self, name: str) -> ModelSpec:
         """From the image, else into it."""
-        held = await blobs.find(self._image, name)
-        if held is not None:
-            return select.spec_of(name, held.path, held.sha256)
+        return await asyncio.to_thread(self._enter_now, name)
+
+    def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):
             return select.resolve(self._settings, name)
-        file = await asyncio.to_thread(self._fetch, name)
-        self._states[name] = {"state": "entering"}
         sha256 = select.digest_of(name)
-        path = await blobs.adopt_file(self._image, file, sha256=sha256, name=name)
+        try:
+            path = blobs.path(self._image, name)
+        except (UnknownTarget, NoWeights):
+            file = self._fetch(name)
+            self._states[name] = {"state": "entering"}
+            blobs.adopt_file(self._image, file, sha256=sha256, name=name)
+            path = blobs.path(self._image, name)
         return select.spec_of(name, path, sha256)
 
     def _fetch(self, name: str) -> Path:
@@ -100,21 +104,3 @@ class Provision:
 
         settings = self._settings
         return sources.fetch(name, settings.weights_cache, progress, settings.hub_seconds, cancelled=lambda: self._stop)
-
-
-def make_mind(settings: Settings, provision: Provision) -> Mind:
-    """The mind that the setting ENGINE asks for.
-
-    Raises:
-        BadSetting: The script of the scripted engine cannot be read.
-    """
-    if settings.scripted_file is not None:
-        from batos.testing.scripted import ScriptedMind
-
-        return ScriptedMind.load_file(settings.scripted_file)
-    from batos.mind.service import HostMind
-
-    return HostMind(provision.spec, engine=settings.engine)
-
-
-__all__ = ["NoWeights", "Provision", "make_mind"]

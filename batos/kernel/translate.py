@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batos.cognition import translation
-from batos.cognition.rulebook import Translation
 from batos.errors import ModelSideError
 from batos.image import cycles, mirrors
 from batos.mind.protocol import GenerateRequest, Mind
 
 if TYPE_CHECKING:
+    from batos.cognition.rulebook import Translation
     from batos import wire
     from batos.image.store import Image, View
-    from batos.kernel.bridge import Emit
     from batos.settings import Settings
 
 _MAX_TOKENS = 300
@@ -27,7 +26,7 @@ class KernelTranslator:
         self._mind = mind
         self._rules_only = settings.translator == "rules"
 
-    async def translate(self, request: wire.Translate, emit: Emit) -> dict[str, Any]:
+    async def translate(self, request: wire.Translate) -> dict[str, Any]:
         """Turn words into a request to send, or a question to ask back.
 
         Returns:

@@ -14,16 +14,17 @@ from batos.cognition.orchestrator import Orchestrator
 from batos.cognition.services import Record, Services, Step
 from batos.errors import BadField, BatosError
 from batos.image import migrations
-from batos.image.store import Image, View
+from batos.image.store import Image
 from batos.journal import Journal
 from batos.kernel import narrator
 from batos.kernel.bridge import Bridge
 from batos.kernel.commands import Commands
 from batos.kernel.primitives import Primitives
-from batos.kernel.provision import Provision, make_mind
+from batos.kernel.provision import Provision
 from batos.kernel.scribe import Scribe
 from batos.kernel.translate import KernelTranslator
-from batos.memory import golden
+from batos.memory import catalog, golden
+from batos.mind.service import open_mind
 from batos.sandbox.runner import Sandbox
 from batos.sandbox.world import Limits
 from batos.settings import Settings
@@ -90,9 +91,10 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             uid=settings.sandbox_uid,
             limits=_limits(settings),
             modules=settings.allowed_modules,
+            bare=settings.guardian_policy == "warn",
         )
         self._provision = Provision(self.image, settings)
-        self.mind = make_mind(settings, self._provision)
+        self.mind = open_mind(settings, self._provision.spec)
         self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
         self.caller = Caller(self.image, self.sandbox, Primitives(self).run, retries=settings.conflict_retries)
         services = Services(self.image, self.mind, self.sandbox, settings)
@@ -184,7 +186,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         file = self.settings.path(self.settings.persona_codex_file)
         if not file.exists():
             file = Path(batos.__file__).parent.parent / "persona_codex.jsonl"
-        if (await self.image.read(_has_golden)).value or not file.exists():
+        if not file.exists() or (await self.image.read(catalog.has, "golden_dataset_0")).value:
             return
         try:
             entries = await asyncio.to_thread(golden.read_codex, file)
@@ -192,7 +194,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         except (OSError, ValueError) as error:
             _log.warning("the persona codex %s was not learned: %s", file.name, error)
         else:
-            _log.info("Fractal Memory learned the persona codex: %d chunks", count)
+            _log.info("Fractal Memory learned the persona codex: %d entries", count)
 
     async def _load_default_model(self) -> None:
         persona = self.settings.default_persona_model
@@ -200,10 +202,6 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             await self.mind.load(persona)
         except BatosError as error:
             _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
-
-
-def _has_golden(view: View) -> bool:
-    return golden.learned(view)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -106,7 +106,7 @@ class Rule:
         if self.state not in ("", request.state) or (self.times is not None and self.used >= self.times):
             return False
         return self.match is None or any(
-            self.match.search(text) for text in (request.intent, request.selector, prompt_text(request))
+            self.match.search(text) for text in (request.intent, request.selector, question_text(request))
         )
 
 
@@ -210,6 +210,15 @@ def prompt_text(request: GenerateRequest) -> str:
     """The whole prompt as one text: every message, then the prefill."""
     parts = [message.get("content", "") for message in request.messages]
     return "\n\n".join([*parts, request.prefill] if request.prefill else parts)
+
+
+def question_text(request: GenerateRequest) -> str:
+    """What is asked, without the standing instructions: the last message, then the prefill.
+
+    Instructions and worked examples name other methods, which rules for those must not take for their own.
+    """
+    last = request.messages[-1].get("content", "") if request.messages else ""
+    return f"{last}\n\n{request.prefill}"
 
 
 def count_words(text: str) -> int:
