@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from BTrees.OOBTree import OOBTree
 from persistent.mapping import PersistentMapping
 from ZODB.blob import Blob
+from ZODB.POSException import POSKeyError
 
 from batos.errors import BadField, NoWeights, UnknownTarget
 
@@ -279,16 +280,25 @@ def _record(view: View, name: str) -> Any:
     return record
 
 
-def _files(view: View, name: str, kind: str | None) -> list[tuple[str, str, int, str]]:
+def _files(view: View, name: str, kind: str | None) -> list[tuple[str, str | None, int, str]]:
     record = _record(view, name)
     if kind is not None and record["kind"] != kind:
         raise UnknownTarget(f"The weights {name!r} are a {record['kind']}, not a {kind}")
-    return [(key, item["blob"].committed(), item["size"], item["sha256"]) for key, item in record["files"].items()]
+    return [(key, _committed(item["blob"]), item["size"], item["sha256"]) for key, item in record["files"].items()]
 
 
-def _checked(name: str, stored: str, size: int) -> Path:
-    file = Path(stored)
-    found = file.stat().st_size if file.exists() else None
+def _committed(blob: Blob) -> str | None:
+    try:
+        stored: str = blob.committed()
+    except POSKeyError:
+        # Its file is not there: a power loss may do that.
+        return None
+    return stored
+
+
+def _checked(name: str, stored: str | None, size: int) -> Path:
+    file = Path(stored or "")
+    found = file.stat().st_size if stored is not None else None
     if found != size:
         there = "is missing" if found is None else f"has {found} bytes instead of {size}"
         raise NoWeights(f"A file of the weights {name!r} {there} in the image", "Fetch the weights again.")
