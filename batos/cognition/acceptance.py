@@ -67,7 +67,8 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
         return {"cycle_id": there, "new": False}
     target = view.resolve(mandate.target)
     ref = view.ref(target)
-    joined = cycles.joined(view, ref, mandate.brief["selector"])
+    # The Architect's own source is never dropped in favour of a mission that is on its way.
+    joined = cycles.joined(view, ref, mandate.brief["selector"]) if mandate.kind == "mission" else None
     if joined is None:
         record = _record(view, mandate, cycle_id, target, _persona(view, target, mandate.brief, default_persona), now)
         cycles.open_cycle(view, cycle_id, record, [{"event": "accepted", "cycle_id": cycle_id}])

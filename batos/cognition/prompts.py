@@ -16,6 +16,11 @@ QUERIES_SCHEMA: dict[str, Any] = {
     "maxItems": 3,
 }
 
+_DECOMPOSE = """\
+You break a mission down into search queries for a knowledge base of documents and methods. Answer with a JSON list of \
+one to three short queries in plain words, nothing else.
+For the mission "remember a book and its year" the answer is ["remember books in a dictionary", "year of a book"]"""
+
 _RULES = """\
 You write one Python method for an object of a living image.
 Rules:
@@ -46,14 +51,8 @@ def remember_book(self, title, year):
 
 def decomposing(codex: dict[str, Any], brief: briefs.Brief) -> tuple[dict[str, str], ...]:
     """Ask BRICK for one to three search queries, as a JSON list of texts."""
-    return (
-        {
-            "role": "system",
-            "content": f"You are {codex.get('core_identity', 'BRICK')}. You break a mission down into search queries for a "
-            "knowledge base. Answer with a JSON list of one to three short queries, nothing else.",
-        },
-        {"role": "user", "content": f"Mission: {words(brief)}"},
-    )
+    system = f"You are {codex.get('core_identity', 'BRICK')}. {_DECOMPOSE}"
+    return {"role": "system", "content": system}, {"role": "user", "content": f"Mission: {words(brief)}"}
 
 
 def synthesizing(

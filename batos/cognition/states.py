@@ -33,7 +33,8 @@ NEXT: dict[str, frozenset[str]] = {
     "FAILED": frozenset(),
 }
 
-_CONTEXT_CHARACTERS = 2400
+_CONTEXT_CHARACTERS = 2000
+_RELEVANT = 0.45  # share of a query's weight that a snippet must cover: what is beside the point costs seconds to read
 _SNIPPETS_A_QUERY = 2
 _KNOWN_METHODS = 6
 _SIMILAR = 3
@@ -104,7 +105,8 @@ def _snippets(view: View, queries: list[str]) -> list[dict[str, Any]]:
     budget = _CONTEXT_CHARACTERS
     for query in queries:
         hits = catalog.search(view, query, _SNIPPETS_A_QUERY + _KNOWN_METHODS, None)
-        for hit in [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD][:_SNIPPETS_A_QUERY]:
+        told = [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD and hit["score"] >= _RELEVANT]
+        for hit in told[:_SNIPPETS_A_QUERY]:
             key = f"{hit['doc_id']}::{hit['chunk']}"
             if key not in snippets and len(hit["text"]) <= budget:
                 budget -= len(hit["text"])

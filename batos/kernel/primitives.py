@@ -5,13 +5,14 @@ Arguments come from the bridge and are hostile.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batos import wire
 from batos.cognition.orchestrator import Mandate
 from batos.errors import BadField, MethodError
 from batos.image import registry
-from batos.memory import catalog
+from batos.memory import catalog, chunking
 from batos.mind.protocol import GenerateRequest
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class Primitives:
         doc_id, text, metadata = given["doc_id"], given["text"], given.get("metadata") or {}
         if not isinstance(doc_id, str) or not isinstance(text, str) or not isinstance(metadata, dict):
             raise BadField("index_document_ takes a doc_id and a text, and metadata as a map")
-        return (
-            await self._uvm.image.transact(catalog.index_document, doc_id, text, metadata, note=f"remember {doc_id}")
-        ).value
+        chunks = await asyncio.to_thread(chunking.split, text)
+        index = catalog.index_document, doc_id, text, metadata, chunks
+        return (await self._uvm.image.transact(*index, note=f"remember {doc_id}")).value
 
     async def _start_cycle(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> str:
         given = _bind("start_cognitive_cycle_for_", ("brief", "target"), args, kwargs)

@@ -12,10 +12,10 @@ from batos.image import blobs
 from batos.mind import select, sources
 
 if TYPE_CHECKING:
-    from batos.mind.protocol import ModelSpec
     from pathlib import Path
 
     from batos.image.store import Image
+    from batos.mind.protocol import ModelSpec
     from batos.settings import Settings
 
 _log = logging.getLogger("batos.weights")

@@ -10,8 +10,8 @@ from batos.image import cycles, mirrors
 from batos.mind.protocol import GenerateRequest, Mind
 
 if TYPE_CHECKING:
-    from batos.cognition.rulebook import Translation
     from batos import wire
+    from batos.cognition.rulebook import Translation
     from batos.image.store import Image, View
     from batos.settings import Settings
 

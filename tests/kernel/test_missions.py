@@ -21,9 +21,8 @@ class TestTeaching:
         assert reply["installed"] is True
         assert reply["result"] == "Hello, Ada!"
         assert [e["to"] for e in client.events if e["event"] == "transition"] == STATES
-        assert [e["seq"] for e in client.events if e["event"] != "token"] == list(
-            range(1, 1 + len([e for e in client.events if e["event"] != "token"]))
-        )
+        durable = [e["seq"] for e in client.events if e["event"] != "token"]
+        assert durable == list(range(1, 1 + len(durable)))
         again = client.teach("greet_user", parameters=_named("name"), args=["Bob"])
         assert (again["status"], again["installed"], again["result"]) == ("COMPLETE", False, "Hello, Bob!")
 
