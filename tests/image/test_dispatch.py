@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from BTrees.OOBTree import OOBTree
+from transaction import TransactionManager
 
 from batos.codec import Ref
 from batos.errors import BadField, Conflict, NotAllowed, UnknownTarget
@@ -112,6 +113,26 @@ class TestApply:
         near = world.read_now(dispatch.look, genesis, "n").value
         world.transact_now(registry.set_slots, "traits_obj", {"other": 1})
         assert world.read_now(dispatch.current, near.reads).value is True
+
+    def test_a_change_between_check_and_commit_is_a_conflict(self, world: Image, genesis: Ref) -> None:
+        """What was read is checked once more by the storage, against writers of other processes."""
+        reads = world.read_now(dispatch.snapshot, genesis).value.reads
+        raced = []
+
+        def apply(view: View) -> None:
+            dispatch.apply(view, {genesis: {"n": 7}}, reads)
+            if not raced:
+                raced.append(1)
+                manager = TransactionManager(explicit=True)
+                other = view.conn.db().open(manager)
+                manager.begin()
+                other.root()["traits_obj"].n = 5
+                manager.commit()
+                other.close()
+
+        with pytest.raises(Conflict):
+            world.transact_now(apply)
+        assert world.read_now(dispatch.own_slots, genesis).value["n"] == 2
 
     def test_an_object_that_is_gone_is_a_conflict(self, world: Image) -> None:
         """If what was read does not exist any more the call must run again."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batos.image import lookup
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject
+
+if TYPE_CHECKING:
+    from batos.image.store import Image, View
 
 
 def method(source: str) -> MethodVersion:
@@ -78,6 +83,24 @@ class TestFind:
         obj = UvmObject(parents=[UvmObject(n=1)])
         obj.parents.insert(0, "nonsense")
         assert obj.n == 1
+
+
+def test_lookup_loads_what_is_not_loaded(world: Image) -> None:
+    """A parent that lies on the disk alone answers like one in memory."""
+
+    def furnish(view: View) -> None:
+        view.resolve("traits_obj").n = 1
+        view.resolve("genesis_obj").clone = Primitive("clone")
+
+    def ask(view: View) -> tuple[object, list[str], list[str]]:
+        view.conn.cacheMinimize()
+        genesis = view.root["genesis_obj"]
+        found = lookup.find(genesis, "n")
+        view.conn.cacheMinimize()
+        return found and found.value, list(lookup.understood(genesis)), list(genesis._slots)
+
+    world.transact_now(furnish)
+    assert world.read_now(ask).value == (1, ["clone"], ["parents", "clone"])
 
 
 class TestAmbiguous:

@@ -181,7 +181,7 @@ class TestTasks:
         assert len({commit.tid for commit in done}) == 30
 
     async def test_cancelling_the_caller_does_not_stop_the_unit(self, image: Image) -> None:
-        """A cancelled task leaves at once; its unit of work ends whole, and the next one is in order."""
+        """A cancelled task leaves at once; its unit of work, running or waiting, ends whole, and the next is in order."""
         started, go = threading.Event(), threading.Event()
 
         def slow(view: View) -> None:
@@ -191,11 +191,15 @@ class TestTasks:
 
         task = asyncio.create_task(image.transact(slow))
         await asyncio.to_thread(started.wait, 30)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        waiting = asyncio.create_task(image.transact(put, "other", {"n": 2}))
+        await asyncio.sleep(0)
+        for cancelled in (task, waiting):
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
         go.set()
         assert (await image.read(slot, "thing", "n")).value == 1
+        assert (await image.read(slot, "other", "n")).value == 2
 
     async def test_closing_ends_what_waits(self, image: Image, reopen: Callable[[], Image]) -> None:
         """Work that was taken before the close is done; work after it is told that the image stops."""
