@@ -66,7 +66,7 @@ def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
 
 def is_shut(db: Any) -> bool:
     """Tell whether the storage has shut itself after a failure of the disk in the middle of a commit."""
-    return db is not None and bool(db.storage._file.closed)  # noqa: SLF001  # the engine has no other sign
+    return db is not None and bool(db.storage._file.closed)  # the engine has no other sign
 
 
 def _checked(db_file: Path, blob_dir: Path) -> preflight.Health:
