@@ -25,7 +25,8 @@ class Grammar:
     def __init__(self, tokenizer: Any, schema: dict[str, Any]) -> None:
         import llguidance
 
-        defaults = {"whitespace_flexible": False}  # a small model could write blanks for ever
+        # One form of white space, the one that models know best: a small model could write blanks for ever.
+        defaults = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         try:
             text = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=defaults)
         except ValueError as error:

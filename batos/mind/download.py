@@ -112,6 +112,7 @@ def place(job: Job, file: FileEntry, part: Path, digest: str) -> Path:
     part.replace(path)
     sync(path.parent)
     remember(path, job.cache, digest)
+    job.missing = [other for other in job.missing if other is not file]
     return path
 
 

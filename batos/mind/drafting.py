@@ -52,16 +52,17 @@ class Draft:
         found = self._first_stop(before)
         if found is not None:
             self._text = self._text[:found]
-            self.end("stop")
+            self._close("stop")
         else:
             self._send(len(self._text) - self._held_back())
 
     def end(self, reason: str) -> None:
         """End the draft: `stop` or `length`. What was held back goes out; ending it again changes nothing."""
-        if self.done:
-            return
-        if reason != "stop" or self._first_stop(0) is None:
+        if not self.done:
             self._text += self._decoder.decode(b"", final=True)
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
         self.finish = reason
         self._send(len(self._text))
 

@@ -34,7 +34,7 @@ class HostLink:
         arguments: Arguments of the host.
         command: Another program than the mind host; for tests.
         stall_seconds: A host that works and says nothing for so long hangs and is killed; ten times that while it
-            loads a model.
+            starts or loads a model.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class HostLink:
         self._process: HostProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._heard = 0.0
-        self._closing = False
+        self._greeted = False
         self.loading = ""
         self.models: list[dict[str, Any]] = []
         self.starts = 0
@@ -109,6 +109,7 @@ class HostLink:
         on_frame, on_end = self._from_threads(loop)
         self._process = HostProcess(self._arguments, on_frame, on_end, command=self._command)
         self.starts += 1
+        self._greeted = False
         if self._watcher is None:
             self._watcher = loop.create_task(self._watch(), name="batos-mind-watch")
         return self._process
@@ -125,6 +126,7 @@ class HostLink:
 
     def _on_frame(self, frame: dict[str, Any]) -> None:
         self._heard = asyncio.get_running_loop().time()
+        self._greeted = True
         if "models" in frame:
             self.models, self.loading = frame["models"], ""
             return
@@ -156,14 +158,20 @@ class HostLink:
             if not call.answer.done():
                 call.answer.set_exception(ModelError(why, _AGAIN))
 
+    def _patience(self) -> float:
+        """Seconds that the host may be silent just now."""
+        return self._stall_seconds * (LOADING_PATIENCE if self.loading or not self._greeted else 1)
+
+    def _hangs(self, now: float) -> bool:
+        """Whether requests wait and the host has been silent for too long."""
+        return bool(self._calls) and now - self._heard > self._patience()
+
     async def _watch(self) -> None:
         """Kill a host that works and says nothing."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._stall_seconds / 4)
-            patience = self._stall_seconds * (LOADING_PATIENCE if self.loading else 1)
-            if self._calls and self._process is not None and loop.time() - self._heard > patience:
-                process = self._process
+            process = self._process
+            if process is not None and self._hangs(asyncio.get_running_loop().time()):
                 process.kill()
-                self._on_end(f"the mind host said nothing for {patience:g} s and was killed")
+                self._on_end(f"the mind host said nothing for {self._patience():g} s and was killed")
                 await asyncio.to_thread(process.close)

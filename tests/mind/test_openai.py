@@ -1,0 +1,218 @@
+"""The openai engine against a server on loopback that behaves, or not."""
+
+import asyncio
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from batos.errors import ContextTooLong, ModelError
+from batos.mind import openai
+from batos.mind.openai import OpenAIMind
+from batos.mind.protocol import GenerateRequest
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with what the test put in `plan`, in order; the last is repeated."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.plan, self.bodies, self.headers, self.gone = [], [], [], threading.Event()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/v1/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Speaks as planned."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.reply(200, {"data": [{"id": "first-model"}]})
+
+    def do_POST(self):
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.bodies.append(body)
+        server.headers.append(dict(self.headers))
+        step = server.plan.pop(0) if len(server.plan) > 1 else server.plan[0]
+        step(self, body)
+
+    def reply(self, code, value):
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def stream(self, pieces, finish="stop"):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        usage = {"prompt_tokens": 3, "completion_tokens": len(pieces)}
+        events = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
+        events += [{"choices": [{"delta": {}, "finish_reason": finish}]}, {"choices": [], "usage": usage}]
+        for event in events:
+            self.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        self.wfile.write(b"data: [DONE]\n\n")
+
+
+def says(*pieces, finish="stop"):
+    return lambda handler, body: handler.stream(pieces, finish)
+
+
+def answers(code, value):
+    return lambda handler, body: handler.reply(code, value)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server on loopback; retries do not wait."""
+    monkeypatch.setattr(openai, "RETRY_SECONDS", 0.0)
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.gone.set()
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def mind(server):
+    """A mind that asks the server."""
+    return OpenAIMind(server.url, "secret", "big-model")
+
+
+def asked(**more):
+    return GenerateRequest(state="X", messages=({"role": "user", "content": "Hi"},), **more)
+
+
+async def test_streamed_answer(mind, server):
+    """Pieces are heard as they come; text, reason and counts are the server's."""
+    server.plan = [says("Hel", "lo", finish="length")]
+    heard = []
+    reply = await mind.generate(asked(max_tokens=2, stop=("x",)), heard.append)
+    assert (heard, reply.texts, reply.finish) == (["Hel", "lo"], ("Hello",), ("length",))
+    assert (reply.prompt_tokens, reply.completion_tokens, reply.model) == (3, 2, "big-model")
+    assert server.bodies[0]["stop"] == ["x"]
+    assert server.headers[0]["Authorization"] == "Bearer secret"
+
+
+async def test_server_that_does_not_stream(mind, server):
+    """A whole answer in one piece is taken too."""
+    server.plan = [answers(200, {"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]})]
+    assert (await mind.generate(asked())).texts == ("whole",)
+
+
+@pytest.mark.parametrize("pieces", [("```py", "thon\nx = 1"), ("x = 1",), ("```python\nx = 1",)])
+async def test_prefill_is_not_repeated(mind, server, pieces):
+    """Whether or not the server repeats the beginning of the answer, the text comes without it, and so do the tokens."""
+    server.plan = [says(*pieces)]
+    heard = []
+    reply = await mind.generate(asked(prefill="```python\n"), heard.append)
+    assert reply.texts == ("x = 1",)
+    assert "".join(heard) == "x = 1"
+    assert server.bodies[0]["messages"][-1] == {"role": "assistant", "content": "```python\n"}
+
+
+async def test_batch_is_several_requests(mind, server):
+    """Each text of a batch is asked for with its own seed; a greedy batch has one greedy text."""
+    server.plan = [says("a")]
+    assert (await mind.generate(asked(n=3, seed=5))).texts == ("a", "a", "a")
+    made = sorted((body["seed"], body["temperature"]) for body in server.bodies)
+    assert made == [(5, 0.0), (6, 0.7), (7, 0.7)]
+
+
+async def test_schema_is_sent_and_looked_after(mind, server):
+    """An answer that is no JSON is asked for once more; twice is an error."""
+    schema = {"type": "object"}
+    server.plan = [says("no"), says("{}")]
+    assert (await mind.generate(asked(schema=schema))).texts == ("{}",)
+    assert server.bodies[0]["response_format"]["json_schema"]["schema"] == schema
+    server.plan = [says("no")]
+    with pytest.raises(ModelError, match="schema"):
+        await mind.generate(asked(schema=schema))
+
+
+async def test_model_by_persona_or_first_listed(server):
+    """A mapping names the persona's model; without a name the server's first one serves."""
+    server.plan = [says("a")]
+    mind = OpenAIMind(server.url, "", {"BRICK": "b"})
+    assert (await mind.generate(asked(persona="BRICK"))).model == "b"
+    assert (await mind.generate(asked(persona="ROBIN"))).model == "first-model"
+    assert "Authorization" not in server.headers[0]
+
+
+async def test_busy_server_is_asked_again(mind, server):
+    """What a server cannot take just now is sent again, a few times."""
+    server.plan = [answers(503, {}), answers(429, {}), says("at last")]
+    assert (await mind.generate(asked())).texts == ("at last",)
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "kind", "text"),
+    [
+        (401, {"error": {"message": "bad key"}}, ModelError, "bad key"),
+        (400, {"error": {"message": "too long", "code": "context_length_exceeded"}}, ContextTooLong, "too long"),
+        (400, {"error": "plain words"}, ModelError, "plain words"),
+        (500, b"<html>", ModelError, "500"),
+        (200, b"<html>", ModelError, "not what the API says"),
+        (200, {"error": {"message": "late"}}, ModelError, "late"),
+    ],
+)
+async def test_refusals_are_typed(mind, server, code, value, kind, text):
+    """What the server refuses is an error of the right type with the server's words, never with the key."""
+    server.plan = [answers(code, value)]
+    with pytest.raises(kind, match=text) as caught:
+        await mind.generate(asked())
+    assert "secret" not in str(caught.value) + caught.value.hint + str(mind.statistics())
+    assert mind.statistics()["failures"] == 1
+
+
+async def test_absent_server(monkeypatch):
+    """A server that is not there is an error that names its address."""
+    monkeypatch.setattr(openai, "RETRY_SECONDS", 0.0)
+    with pytest.raises(ModelError, match="does not answer"):
+        await OpenAIMind("http://127.0.0.1:9/v1", models="m").generate(asked())
+
+
+async def test_cancel_ends_the_request(mind, server, until):
+    """Cancelling the task makes the thread let go of the answer."""
+    begun, gone = asyncio.Event(), threading.Event()
+
+    def endless(handler, body):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        try:
+            while not server.gone.is_set():
+                handler.wfile.write(b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n')
+        except OSError:
+            gone.set()
+
+    server.plan = [endless]
+    task = asyncio.create_task(mind.generate(asked(), lambda text: begun.set()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(until, gone.is_set, "the server's writing fails")
+
+
+async def test_embeddings_in_order(mind, server):
+    """Vectors come in the order of the texts, whatever order the server has."""
+    rows = [{"index": 1, "embedding": [2, 0]}, {"index": 0, "embedding": [1, 0]}]
+    server.plan = [answers(200, {"data": rows})]
+    assert await mind.embed(["a", "b"]) == [[1.0, 0.0], [2.0, 0.0]]
+    server.plan = [answers(200, {"data": [{}]})]
+    with pytest.raises(ModelError):
+        await mind.embed(["a"])

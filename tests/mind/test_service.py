@@ -1,0 +1,224 @@
+"""The kernel's mind with a real host process whose models are doubles: deaths, hangs, cancels, restarts."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from batos.errors import ContextTooLong, ModelError, NoWeights
+from batos.mind.link import STALL_SECONDS
+from batos.mind.protocol import GenerateRequest, ModelSpec
+from batos.mind.service import HostMind, open_mind
+from batos.settings import Settings
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the faults are made with signals")
+
+
+@pytest.fixture
+def spec(tmp_path):
+    """A model's weights: any file will do for a double."""
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    return ModelSpec(name="m", path=str(tmp_path / "w.bin"), sha256="d")
+
+
+@pytest.fixture
+async def mind(spec, fake_host):
+    """A mind whose host makes doubles."""
+    made = HostMind({"BRICK": spec, "all-MiniLM-L6-v2": spec}, engine="llama.cpp", command=fake_host)
+    yield made
+    await made.close()
+
+
+def asked(text, **more):
+    return GenerateRequest(state="X", persona="BRICK", messages=({"role": "user", "content": text},), **more)
+
+
+async def begun(mind, text):
+    """A request that has begun: its task, after its first token came."""
+    first = asyncio.Event()
+    task = asyncio.create_task(mind.generate(asked(text), lambda token: first.set()))
+    waiter = asyncio.create_task(first.wait())
+    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    assert first.is_set()
+    return task
+
+
+async def test_text_comes_through(mind):
+    """Tokens are heard as they come, in order, and the reply is whole."""
+    heard = []
+    reply = await mind.generate(asked("say one two", n=2), heard.append)
+    assert heard == ["one", "two"]
+    assert (reply.texts, reply.model) == (("one two", "one two"), "m")
+
+
+async def test_host_starts_on_first_need(mind):
+    """Before the first request there is no process; after it there is one, for all requests."""
+    assert mind.statistics()["hosts"]["text"]["pid"] == 0
+    await asyncio.gather(*(mind.generate(asked(f"say {n}")) for n in range(20)))
+    assert mind.statistics()["hosts"]["text"]["starts"] == 1
+    assert mind.statistics()["requests"] == 20
+
+
+async def test_requests_get_their_own_answers(mind):
+    """Many requests at once each get the answer to their own words."""
+    replies = await asyncio.gather(*(mind.generate(asked(f"say {n}")) for n in range(30)))
+    assert [reply.texts[0] for reply in replies] == [str(n) for n in range(30)]
+
+
+async def test_death_is_an_error_for_all_who_wait(mind):
+    """A host that dies fails every waiting request with how it died and its last words; the next request works."""
+    results = await asyncio.gather(mind.generate(asked("die")), mind.generate(asked("say x")), return_exceptions=True)
+    assert all(isinstance(result, ModelError) for result in results)
+    assert "SIGKILL" in str(results[0])
+    assert "a last word of a native library" in str(results[0])
+    assert (await mind.generate(asked("say again"))).texts == ("again",)
+    host = mind.statistics()["hosts"]["text"]
+    assert (host["starts"], host["deaths"]) == (2, 1)
+
+
+async def test_cancelled_task_stops_the_generation(mind):
+    """Cancelling the task ends the generation in the host: the next request, behind it in line, is served."""
+    task = await begun(mind, "wait")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await mind.generate(asked("say free"))).texts == ("free",)
+    assert mind.statistics()["hosts"]["text"]["starts"] == 1
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_hang_is_ended(spec, fake_host, stopped):
+    """A host that works and says nothing, or was stopped by a signal, is killed; the error says so and the next works."""
+    mind = HostMind({"BRICK": spec}, engine="llama.cpp", command=fake_host, stall_seconds=1.0)
+    try:
+        task = await begun(mind, "wait" if stopped else "hang")
+        if stopped:
+            os.kill(mind.statistics()["hosts"]["text"]["pid"], signal.SIGSTOP)
+        with pytest.raises(ModelError, match="said nothing"):
+            await task
+        assert (await mind.generate(asked("say again"))).texts == ("again",)
+    finally:
+        await mind.close()
+
+
+async def test_silence_is_measured_from_the_last_sign(mind):
+    """A working host that shows that it lives is not taken for a hanging one; while it loads it may be silent longer."""
+    task = await begun(mind, "wait")
+    link = mind._text
+    before = link._heard
+    while link._heard == before:  # beats come
+        await asyncio.sleep(0.01)
+    assert not link._hangs(link._heard + STALL_SECONDS)
+    assert link._hangs(link._heard + STALL_SECONDS + 1)
+    link.loading = "m"
+    assert not link._hangs(link._heard + 5 * STALL_SECONDS)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    link.loading = ""
+    assert not link._hangs(link._heard + 10 * STALL_SECONDS)
+
+
+async def test_errors_keep_their_type(mind):
+    """A typed error of the engine arrives as that type, with its details."""
+    with pytest.raises(ContextTooLong) as caught:
+        await mind.generate(asked("long x"))
+    assert caught.value.details["over"] == 7
+    assert mind.statistics()["failures"] == 1
+
+
+async def test_broken_weights(spec, fake_host):
+    """Weights that cannot be loaded are an error, and the host stays."""
+    broken = ModelSpec(name="b", path=spec.path, extra={"broken": True})
+    mind = HostMind({"BRICK": spec, "b": broken}, engine="llama.cpp", command=fake_host)
+    try:
+        with pytest.raises(ModelError, match="broken"):
+            await mind.load("b")
+        await mind.generate(asked("say fine"))
+        assert mind.statistics()["hosts"]["text"]["deaths"] == 0
+    finally:
+        await mind.close()
+
+
+async def test_unknown_model(mind):
+    """A name that nobody knows is NoWeights."""
+    with pytest.raises(NoWeights):
+        await mind.load("nobody")
+
+
+async def test_load_and_unload(mind):
+    """A loaded model shows in the statistics; after its unload the host process is gone, and with it its memory."""
+    await mind.load("BRICK")
+    assert [(model["name"], model["state"]) for model in mind.statistics()["models"]] == [("m", "loaded")]
+    pid = mind.statistics()["hosts"]["text"]["pid"]
+    await mind.unload("m")
+    assert mind.statistics()["models"] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_embeddings_have_a_host_of_their_own(mind):
+    """Embeddings do not wait behind a text that is being written."""
+    task = await begun(mind, "wait")
+    assert await mind.embed(["abc"]) == [[3.0, 0.0]]
+    assert not task.done()
+    task.cancel()
+
+
+async def test_resolver_may_be_asynchronous(spec, fake_host):
+    """Models may be given by a function, plain or asynchronous, that hears the persona."""
+    heard = []
+
+    async def resolve(name):
+        heard.append(name)
+        return spec
+
+    for resolver in (resolve, lambda name: heard.append(name) or spec):
+        mind = HostMind(resolver, engine="llama.cpp", command=fake_host)
+        await mind.generate(asked("say x"))
+        await mind.close()
+    assert heard == ["BRICK", "BRICK"]
+
+
+async def test_close_ends_everything(mind, spec):
+    """After `close` no process is left, and those who waited have their error."""
+    task = await begun(mind, "wait")
+    pid = mind.statistics()["hosts"]["text"]["pid"]
+    await mind.close()
+    with pytest.raises(ModelError, match="stopped"):
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_host_that_cannot_start(spec):
+    """A program that is not there, or that ends at once, is a ModelError."""
+    for command in (["/no/such/program"], [sys.executable, "-c", "raise SystemExit(3)"]):
+        mind = HostMind({"BRICK": spec}, engine="llama.cpp", command=command)
+        with pytest.raises(ModelError, match=r"cannot be started|exit code 3"):
+            await mind.generate(asked("say x"))
+        await mind.close()
+
+
+async def test_host_ends_with_the_kernel(mind, until):
+    """A host whose kernel's end of the line closes ends by itself, even while a model writes."""
+    task = await begun(mind, "hang")
+    process = mind._text._process
+    process._outgoing.put(None)
+    with pytest.raises(ModelError, match="exit code 0"):
+        await task
+
+
+@pytest.mark.parametrize(("engine", "kind"), [("openai", "OpenAIMind"), ("llama.cpp", "HostMind")])
+async def test_settings_choose_the_mind(home, engine, kind):
+    """ENGINE decides which mind is opened."""
+    assert type(open_mind(Settings.load(home=home, engine=engine), {})).__name__ == kind
+
+
+async def test_settings_choose_the_scripted_mind(home):
+    """`scripted:FILE` opens the scripted mind, relative to BATOS_HOME."""
+    (home / "s.json").write_text("[]")
+    mind = open_mind(Settings.load(home=home, engine="scripted:s.json"), {})
+    assert mind.statistics()["engine"] == "scripted"
