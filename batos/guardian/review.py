@@ -1,8 +1,44 @@
-"""stub"""
+"""What a worker answers about a source: mended, audited, described; all of it plain data."""
 
+from __future__ import annotations
+
+import ast
 from typing import Any
 
+from batos.guardian.auditing import audit
+from batos.guardian.mending import mend
+from batos.guardian.modules import PURE_MODULES
 
-def review(source: str, selector: str, modules: frozenset[str]) -> dict[str, Any]:
-    """Stub."""
-    return {"source": source, "mends": [], "findings": [], "signature": "", "parameters": [], "summary": ""}
+
+def review(source: str, selector: str, modules: frozenset[str] = PURE_MODULES) -> dict[str, Any]:
+    """Mend and audit a source, and read its signature.
+
+    Returns:
+        `source`, `mends`, `findings`, `signature`, `parameters` and `summary`.
+    """
+    mended, mends = mend(source, modules)
+    findings = audit(mended, selector=selector, allowed_modules=modules)
+    report: dict[str, Any] = {"source": mended, "mends": mends, "findings": [finding.as_dict() for finding in findings]}
+    return report | _description(mended)
+
+
+def _description(source: str) -> dict[str, Any]:
+    try:
+        method = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, StopIteration):
+        return {"signature": "", "parameters": [], "summary": ""}
+    text = ast.get_docstring(method) or ""
+    return {
+        "signature": f"({ast.unparse(method.args)})",
+        "parameters": parameters(method.args),
+        "summary": text.strip().split("\n")[0].strip(),
+    }
+
+
+def parameters(args: ast.arguments) -> list[dict[str, Any]]:
+    """List the named parameters after `self`, and which of them have a default."""
+    plain = [*args.posonlyargs, *args.args]
+    without = len(plain) - len(args.defaults)
+    found = [{"name": arg.arg, "has_default": place >= without} for place, arg in enumerate(plain)]
+    keyword = zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    return found[1:] + [{"name": arg.arg, "has_default": default is not None} for arg, default in keyword]

@@ -1,0 +1,95 @@
+"""What Python's own methods and functions do to what they are given: the Guardian's knowledge.
+
+What is not named here cannot be decided, and what cannot be decided counts as a change.
+"""
+
+from __future__ import annotations
+
+# Methods that change their receiver. What STORING ones take in lies in the receiver afterwards.
+STORING = frozenset(
+    """append appendleft add insert extend extendleft update setdefault put push __setitem__ __iadd__ __ior__ subtract
+    move_to_end""".split()
+)
+MUTATORS = STORING | frozenset(
+    """pop popleft popitem remove discard clear sort reverse rotate intersection_update difference_update
+    symmetric_difference_update __delitem__ __isub__ __imul__ __iand__ __ixor__ __setattr__ __delattr__ __setstate__
+    write writelines truncate send throw close seek""".split()
+)
+
+# Methods that only read, by what they give: something new and whole, a new container of the same elements, an element.
+GIVES_NEW = frozenset(
+    """count index startswith endswith find rfind rindex split rsplit splitlines strip lstrip rstrip upper lower title
+    capitalize casefold swapcase replace join format format_map encode decode zfill center ljust rjust expandtabs
+    partition rpartition translate maketrans isdigit isalpha isalnum isnumeric isdecimal isspace isupper islower istitle
+    isidentifier isprintable isascii removeprefix removesuffix bit_length bit_count is_integer as_integer_ratio
+    conjugate to_bytes from_bytes hex fromhex issubset issuperset isdisjoint isoformat strftime strptime timestamp
+    weekday isoweekday isocalendar toordinal timetuple utctimetuple utcoffset tzname dst total_seconds now today utcnow
+    date time timetz astimezone fromisoformat fromtimestamp quantize to_integral_value normalize sqrt limit_denominator
+    total getvalue digest hexdigest match fullmatch search sub subn group groups groupdict span start end findall
+    __len__ __contains__ __str__ __repr__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __bool__ __format__ __sizeof__
+    __int__ __float__ __index__ __dir__""".split()
+)
+GIVES_COPY = frozenset(
+    """copy keys values items union intersection difference symmetric_difference most_common elements __iter__
+    __reversed__ __add__ __or__ __and__ __sub__ __xor__ __mul__ finditer""".split()
+)
+GIVES_ELEMENT = frozenset({"get", "__getitem__", "__next__"})
+READERS = GIVES_NEW | GIVES_COPY | GIVES_ELEMENT
+
+# Built-in functions, in the same three kinds.
+NEW_FUNCTIONS = frozenset(
+    """abs all any ascii bin bool bytearray bytes callable chr complex divmod float format hasattr hash hex id int
+    isinstance issubclass len oct ord print range repr round str type help memoryview dir input""".split()
+)
+COPY_FUNCTIONS = frozenset(
+    "dict enumerate filter frozenset iter list map reversed set slice sorted sum tuple zip".split()
+)
+ELEMENT_FUNCTIONS = frozenset({"max", "min", "getattr", "pow", "next"})
+SAME_FUNCTIONS = frozenset({"vars", "super"})
+# `next` moves an iterator on; an iterator is no slot's value.
+CALLS_ITS_ARGUMENT = {"map": 0, "filter": 0, "functools.reduce": 0, "iter": 0, "itertools.starmap": 1}
+UNDECIDABLE = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals"})
+
+NEW_MODULES = frozenset(
+    """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math
+    numbers pprint re secrets statistics string struct textwrap time typing unicodedata urllib.parse uuid zlib zoneinfo
+    dataclasses enum""".split()
+)
+COPY_MODULES = frozenset({"itertools", "collections", "heapq", "graphlib"})
+ELEMENT_MODULES = frozenset({"functools", "operator", "random", "bisect", "copy"})
+FUNCTIONS_THAT_GIVE_NEW = frozenset({"copy.deepcopy", "random.randint", "random.random", "random.uniform"})
+FUNCTIONS_THAT_COPY = frozenset({"copy.copy", "random.sample", "random.choices"})
+CHANGES_FIRST_ARGUMENT = frozenset(
+    """random.shuffle heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
+    bisect.insort_left bisect.insort_right operator.setitem operator.delitem operator.iadd operator.ior operator.iand
+    operator.isub operator.ixor operator.imul operator.iconcat setattr delattr""".split()
+)
+CHANGES_SOMETHING = frozenset(
+    """json.dump struct.pack_into operator.methodcaller pprint.pprint time.sleep functools.partial collections.ChainMap
+    collections.UserDict collections.UserList dataclasses.field dataclasses.replace""".split()
+) - {"pprint.pprint", "time.sleep"}
+
+# `with` blocks of these never swallow an exception.
+TRANSPARENT_CONTEXTS = frozenset(
+    """localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings open Lock RLock StringIO BytesIO
+    TemporaryDirectory""".split()
+)
+
+
+def changes_in_place(operator_name: str, value_is_number: bool) -> bool:
+    """Whether an augmented assignment may change the object itself: lists, sets and maps do so for these."""
+    return operator_name in {"Add", "Mult", "BitOr", "BitAnd", "BitXor", "Sub"} and not (
+        value_is_number and operator_name != "Mult"
+    )
+
+
+def module_gives(qualified: str) -> str:
+    """Say what a function of the standard library gives: `new`, `copy`, `element`, or `unknown`."""
+    module = qualified.rpartition(".")[0]
+    if qualified in CHANGES_SOMETHING:
+        return "unknown"
+    if qualified in FUNCTIONS_THAT_GIVE_NEW or module in NEW_MODULES or module.split(".")[0] in NEW_MODULES:
+        return "new"
+    if qualified in FUNCTIONS_THAT_COPY or module in COPY_MODULES or module.split(".")[0] in COPY_MODULES:
+        return "copy"
+    return "element" if module in ELEMENT_MODULES else "unknown"
