@@ -40,8 +40,8 @@ def folded(text: str, limit: int = MAX_LINES) -> Text:
 
 def value(item: Any) -> RenderableType:
     """A result: text as it is, a list of like maps or a map of scalars as a table, anything else as Python writes it."""
-    if isinstance(item, str):
-        return folded(item)
+    if isinstance(item, (str, dt.date, dt.time, dt.timedelta)):
+        return folded(str(item))
     if isinstance(item, list) and len(item) > 1 and all(isinstance(row, dict) and row for row in item):
         columns = list(dict.fromkeys(key for row in item for key in row))
         if len(columns) <= MAX_COLUMNS:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 300
 CONTEXT = 4096
+MAX_NOTICE = 300
 Notice = Callable[[str], None]
 Cancelled = Callable[[], bool]
 
@@ -103,9 +104,10 @@ class Translator:
         return translation.parse(answer, text, understands, target=target)
 
     def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self._notice(text)
+        line = text.strip().split("\n", 1)[0][:MAX_NOTICE]
+        if line not in self._told:
+            self._told.add(line)
+            self._notice(line)
 
 
 class LocalWriter:
