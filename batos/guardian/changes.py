@@ -162,7 +162,7 @@ class Changes:
 
     # --- functions that change something
 
-    def _spread(self) -> None:
+    def _spread(self) -> None:  # noqa: C901 - one case a kind of binding
         for node in self._depths.nodes:
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() if node is not self._depths.function:
@@ -195,15 +195,22 @@ class Changes:
                     if key and key != self._depths.me and key in self._scopes.bound:
                         self._changers.add(key)
 
-    def _holds_changer(self, value: ast.expr) -> bool:
-        for part in ast.walk(value):
-            if isinstance(part, (ast.Lambda, ast.GeneratorExp)) and self.inside(part):
+    def _holds_changer(self, value: ast.AST) -> bool:
+        """Whether a value may be, or hold, a function or generator that changes something later."""
+        match value:
+            case ast.Lambda():
+                return self.inside(value) is not None
+            case ast.GeneratorExp():
+                return self.inside(value) is not None
+            case ast.Attribute() | ast.Name() if id(value) in self._at and id(value) not in self._callees:
                 return True
-            if id(part) not in self._at or id(part) in self._callees:
-                continue
-            if isinstance(part, ast.Attribute) or (isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)):
-                return True
-        return False
+            case ast.Call() if self._depths.qualified(value.func) in known.EAGER_FUNCTIONS:
+                # A generator is run to its end here; what stays are its elements.
+                handed = self._depths.arguments(value)
+                parts = [part.elt if isinstance(part, ast.GeneratorExp) else part for part in handed]
+                return any(self._holds_changer(part) for part in parts if not isinstance(part, ast.Name))
+            case _:
+                return any(self._holds_changer(part) for part in ast.iter_child_nodes(value))
 
 
 def _change(node: ast.expr | ast.stmt, message: str) -> Change:

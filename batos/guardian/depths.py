@@ -9,14 +9,13 @@ what is stored into a local container lowers the container, and every other name
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.scopes import Function, Scopes, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 CLEAN = 7
 _ROUNDS = 40
@@ -89,7 +88,7 @@ class Depths:
 
     # --- the depth of an expression
 
-    def of(self, node: ast.AST | None) -> int:
+    def of(self, node: ast.AST | None) -> int:  # noqa: C901, PLR0912 - one case a kind of expression
         """The depth of what an expression gives."""
         match node:
             case ast.Name():
@@ -146,7 +145,7 @@ class Depths:
         if qualified:
             return self._of_known(qualified, given)
         if isinstance(call.func, ast.Attribute):
-            return self._of_method(call.func, given)
+            return self._of_method(call, call.func, given)
         return 0 if min(given, self.of(call.func)) < CLEAN else CLEAN
 
     def _of_known(self, qualified: str, given: int) -> int:
@@ -163,10 +162,12 @@ class Depths:
             return CLEAN
         return copy_of(given) if kind == "copy" else element_of(given)
 
-    def _of_method(self, func: ast.Attribute, given: int) -> int:
+    def _of_method(self, call: ast.Call, func: ast.Attribute, given: int) -> int:
         if self.is_me(func.value):
             return 0
         base = self.of(func.value)
+        if func.attr in known.KEY_FIRST:
+            given = self._least(self.arguments(call)[1:])
         if func.attr in known.GIVES_NEW:
             return CLEAN
         if func.attr in known.GIVES_COPY:
@@ -181,7 +182,7 @@ class Depths:
 
     # --- what lowers a variable
 
-    def weaken(self, node: ast.AST, depth: int) -> None:
+    def weaken(self, node: ast.AST, depth: int) -> None:  # noqa: C901 - one case a kind of expression
         """Note that what an expression gives may be of this depth."""
         if depth >= CLEAN:
             return
@@ -235,7 +236,7 @@ class Depths:
 
     # --- the rounds
 
-    def _round(self) -> None:
+    def _round(self) -> None:  # noqa: C901, PLR0912 - one case a kind of binding
         for node in self.nodes:
             match node:
                 case ast.Assign(targets=targets, value=value):
@@ -289,7 +290,7 @@ class Depths:
             self._bind_parameters(function, call)
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in known.STORING and not self.qualified(func):
-            given = self._least(self.arguments(call))
+            given = self._least(self.arguments(call)[func.attr in known.KEY_FIRST :])
             self.weaken(func.value, copy_of(given) if func.attr in {"extend", "update"} else holding(given))
         if self.qualified(func) in known.CHANGES_FIRST_ARGUMENT and call.args:
             self.weaken(call.args[0], holding(self._least(call.args[1:])))
@@ -321,8 +322,10 @@ class Depths:
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
                 for target in node.targets:
                     self.functions.setdefault(self.scopes.key(target), []).append(node.value)
-        held = [function for functions in self.functions.values() for function in functions]
-        direct = {id(function) for function in held}
+        self._open_values(called)
+
+    def _open_values(self, called: set[int]) -> None:
+        direct = {id(function) for functions in self.functions.values() for function in functions}
         for node in self.nodes:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in called:
                 for function in self.functions.get(self.scopes.key(node), []):

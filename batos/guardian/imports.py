@@ -23,12 +23,14 @@ _FROM = {
     "string": "ascii_lowercase ascii_uppercase ascii_letters digits punctuation",
     "textwrap": "dedent",
     "time": "sleep",
-    "typing": """Any Callable Dict Iterable Iterator List Literal Mapping Optional Sequence Set Tuple Union""",
+    "typing": "Any Callable Dict Iterable Iterator List Literal Mapping Optional Sequence Set Tuple Union",
     "uuid": "uuid4",
     "zoneinfo": "ZoneInfo",
 }
 _HOME = {name: module for module, names in _FROM.items() for name in names.split()}
-_OF_DATETIME_MODULE = frozenset("datetime date time timedelta timezone tzinfo UTC MINYEAR MAXYEAR".split())
+_OF_DATETIME_MODULE = frozenset(
+    {"datetime", "date", "time", "timedelta", "timezone", "tzinfo", "UTC", "MINYEAR", "MAXYEAR"}
+)
 
 
 def missing_imports(tree: ast.AST, modules: frozenset[str] = PURE_MODULES) -> list[str]:
@@ -44,8 +46,6 @@ def missing_imports(tree: ast.AST, modules: frozenset[str] = PURE_MODULES) -> li
 def _line_for(name: str, tree: ast.AST) -> str:
     if name == "datetime":
         return "import datetime" if _is_datetime_module(tree) else "from datetime import datetime"
-    if name in _HOME and not _attributes(name, tree) - {"__name__"} or name in {"date", "Counter", "deque", "Decimal"}:
-        return f"from {_HOME[name]} import {name}"
     if name in _HOME:
         return f"from {_HOME[name]} import {name}"
     return f"import {name}" if _attributes(name, tree) else ""

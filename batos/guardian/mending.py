@@ -81,28 +81,26 @@ def _mended(source: str, tree: ast.Module, method: ast.FunctionDef | ast.AsyncFu
         if _ends_with_flag(method):
             return _guard_all(tree, method)
         last = method.body[-1]
-        wanted = _edited_tree(tree, method, last, [_flag()], after=True)
+        wanted = _edited_tree(tree, last, [_flag()], after=True)
         column, row = method.body[0].col_offset, last.end_lineno or last.lineno
         return _checked(source, wanted, row, row, [_indented(source, method.body[0], column, FLAG)], "at the end")
     node = exit_.node
     if _follows_flag(tree, node):
-        return _mend_value(source, tree, method, node)
-    wanted = _edited_tree(tree, method, node, [_flag()], after=False)
+        return _mend_value(tree, method, node)
+    wanted = _edited_tree(tree, node, [_flag()], after=False)
     text = [_indented(source, node, node.col_offset, FLAG)]
     return _checked(source, wanted, node.lineno - 1, node.lineno - 1, text, f"before the return in line {node.lineno}")
 
 
-def _mend_value(
-    source: str, tree: ast.Module, method: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.Return
-) -> _Edit:
+def _mend_value(tree: ast.Module, method: ast.FunctionDef | ast.AsyncFunctionDef, node: ast.Return) -> _Edit:
     """The returned expression itself changes the object: name its value first."""
-    if node.value is None or isinstance(node.value, ast.Name) and node.value.id.startswith("result"):
+    if node.value is None or isinstance(node.value, ast.Name):
         return _guard_all(tree, method)
     name = _free_name(tree)
     assigned = ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=node.value)
     back = ast.Return(value=ast.Name(id=name, ctx=ast.Load()))
     block = [assigned, _flag(), back]
-    wanted = _edited_tree(tree, method, node, block, after=False, replace=True, drop_flag=True)
+    wanted = _edited_tree(tree, node, block, after=False, replace=True, drop_flag=True)
     return _Edit(
         ast.unparse(wanted) + "\n", f"named the value of the return in line {node.lineno}, and put {FLAG} after"
     )
@@ -143,7 +141,6 @@ def _flag() -> ast.stmt:
 
 def _edited_tree(
     tree: ast.Module,
-    method: ast.stmt,
     node: ast.stmt,
     block: list[ast.stmt],
     *,
@@ -152,7 +149,6 @@ def _edited_tree(
     drop_flag: bool = False,
 ) -> ast.Module:
     """Copy the tree with statements put before, after or instead of one."""
-    del method
     wanted = copy.deepcopy(tree)
     target = _same(wanted, tree, node)
     body, place = _home(wanted, target)

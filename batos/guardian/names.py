@@ -5,19 +5,24 @@ What is not named here cannot be decided, and what cannot be decided counts as a
 
 from __future__ import annotations
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Methods that change their receiver. What STORING ones take in lies in the receiver afterwards.
-STORING = frozenset(
+STORING = _words(
     """append appendleft add insert extend extendleft update setdefault put push __setitem__ __iadd__ __ior__ subtract
-    move_to_end""".split()
+    move_to_end"""
 )
-MUTATORS = STORING | frozenset(
+MUTATORS = STORING | _words(
     """pop popleft popitem remove discard clear sort reverse rotate intersection_update difference_update
     symmetric_difference_update __delitem__ __isub__ __imul__ __iand__ __ixor__ __setattr__ __delattr__ __setstate__
-    write writelines truncate send throw close seek""".split()
+    write writelines truncate send throw close seek"""
 )
 
 # Methods that only read, by what they give: something new and whole, a new container of the same elements, an element.
-GIVES_NEW = frozenset(
+GIVES_NEW = _words(
     """count index startswith endswith find rfind rindex split rsplit splitlines strip lstrip rstrip upper lower title
     capitalize casefold swapcase replace join format format_map encode decode zfill center ljust rjust expandtabs
     partition rpartition translate maketrans isdigit isalpha isalnum isnumeric isdecimal isspace isupper islower istitle
@@ -27,52 +32,54 @@ GIVES_NEW = frozenset(
     date time timetz astimezone fromisoformat fromtimestamp quantize to_integral_value normalize sqrt limit_denominator
     total getvalue digest hexdigest match fullmatch search sub subn group groups groupdict span start end findall
     __len__ __contains__ __str__ __repr__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __bool__ __format__ __sizeof__
-    __int__ __float__ __index__ __dir__""".split()
+    __int__ __float__ __index__ __dir__"""
 )
-GIVES_COPY = frozenset(
+GIVES_COPY = _words(
     """copy keys values items union intersection difference symmetric_difference most_common elements __iter__
-    __reversed__ __add__ __or__ __and__ __sub__ __xor__ __mul__ finditer""".split()
+    __reversed__ __add__ __or__ __and__ __sub__ __xor__ __mul__ finditer"""
 )
 GIVES_ELEMENT = frozenset({"get", "__getitem__", "__next__"})
 READERS = GIVES_NEW | GIVES_COPY | GIVES_ELEMENT
 
+# Of these the first argument is a key or a place, and lies nowhere afterwards.
+KEY_FIRST = frozenset({"get", "setdefault", "insert", "pop", "__setitem__", "__getitem__"})
+
 # Built-in functions, in the same three kinds.
-NEW_FUNCTIONS = frozenset(
+NEW_FUNCTIONS = _words(
     """abs all any ascii bin bool bytearray bytes callable chr complex divmod float format hasattr hash hex id int
-    isinstance issubclass len oct ord print range repr round str type help memoryview dir input""".split()
+    isinstance issubclass len oct ord print range repr round str type help memoryview dir input"""
 )
-COPY_FUNCTIONS = frozenset(
-    "dict enumerate filter frozenset iter list map reversed set slice sorted sum tuple zip".split()
-)
+COPY_FUNCTIONS = _words("dict enumerate filter frozenset iter list map reversed set slice sorted sum tuple zip")
 ELEMENT_FUNCTIONS = frozenset({"max", "min", "getattr", "pow", "next"})
+EAGER_FUNCTIONS = _words("list dict set tuple frozenset sorted sum min max any all len str repr")
 SAME_FUNCTIONS = frozenset({"vars", "super"})
 # `next` moves an iterator on; an iterator is no slot's value.
 CALLS_ITS_ARGUMENT = {"map": 0, "filter": 0, "functools.reduce": 0, "iter": 0, "itertools.starmap": 1}
 UNDECIDABLE = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals"})
 
-NEW_MODULES = frozenset(
+NEW_MODULES = _words(
     """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math
     numbers pprint re secrets statistics string struct textwrap time typing unicodedata urllib.parse uuid zlib zoneinfo
-    dataclasses enum""".split()
+    dataclasses enum"""
 )
 COPY_MODULES = frozenset({"itertools", "collections", "heapq", "graphlib"})
 ELEMENT_MODULES = frozenset({"functools", "operator", "random", "bisect", "copy"})
 FUNCTIONS_THAT_GIVE_NEW = frozenset({"copy.deepcopy", "random.randint", "random.random", "random.uniform"})
 FUNCTIONS_THAT_COPY = frozenset({"copy.copy", "random.sample", "random.choices"})
-CHANGES_FIRST_ARGUMENT = frozenset(
+CHANGES_FIRST_ARGUMENT = _words(
     """random.shuffle heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
     bisect.insort_left bisect.insort_right operator.setitem operator.delitem operator.iadd operator.ior operator.iand
-    operator.isub operator.ixor operator.imul operator.iconcat setattr delattr""".split()
+    operator.isub operator.ixor operator.imul operator.iconcat setattr delattr"""
 )
-CHANGES_SOMETHING = frozenset(
-    """json.dump struct.pack_into operator.methodcaller pprint.pprint time.sleep functools.partial collections.ChainMap
-    collections.UserDict collections.UserList dataclasses.field dataclasses.replace""".split()
-) - {"pprint.pprint", "time.sleep"}
+CHANGES_SOMETHING = _words(
+    """json.dump struct.pack_into operator.methodcaller functools.partial collections.ChainMap
+    collections.UserDict collections.UserList dataclasses.field dataclasses.replace"""
+)
 
 # `with` blocks of these never swallow an exception.
-TRANSPARENT_CONTEXTS = frozenset(
+TRANSPARENT_CONTEXTS = _words(
     """localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings open Lock RLock StringIO BytesIO
-    TemporaryDirectory""".split()
+    TemporaryDirectory"""
 )
 
 

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from batos.guardian.findings import Finding
 from batos.guardian.modules import PURE_MODULES, allowed, reachable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NODE_LIMIT = 8000
-_ABSENT = frozenset(
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ABSENT = _words(
     """open exec eval compile __import__ input breakpoint globals locals vars help exit quit copyright credits license
-    aiter anext""".split()
+    aiter anext"""
 )
-_INSIDES = frozenset(
+_INSIDES = _words(
     """gi_frame gi_code cr_frame cr_code ag_frame ag_code tb_frame tb_next f_back f_globals f_locals f_builtins f_code
-    func_globals mro""".split()
+    func_globals mro"""
 )
 _OPEN_UNDERSCORES = frozenset({"__name__", "__doc__", "__class__", "_clone_persistent_", "_doesNotUnderstand_"})
 _TELLING = ("__globals__", "__subclasses__", "__builtins__", "__import__", "__code__", "__mro__", "__bases__")
@@ -65,7 +74,9 @@ def policy(tree: ast.Module, modules: frozenset[str] = PURE_MODULES) -> list[Fin
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
-def _of_node(node: ast.AST, bound: set[str], modules: frozenset[str], *, private: bool) -> Iterator[Finding]:
+def _of_node(  # noqa: C901, PLR0912 - one case a kind of node
+    node: ast.AST, bound: set[str], modules: frozenset[str], *, private: bool
+) -> Iterator[Finding]:
     match node:
         case ast.Import(names=names):
             for alias in names:

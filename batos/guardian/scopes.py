@@ -90,7 +90,7 @@ def _bound_in(scope: ast.AST) -> set[str]:
     """The names that a scope binds itself."""
     names = {arg.arg for arg in parameters(scope)} if isinstance(scope, _FUNCTIONS) else set()
     elsewhere: set[str] = set()
-    todo = [child for child in _children(scope)]
+    todo = list(_children(scope))
     while todo:
         node = todo.pop()
         if isinstance(node, (ast.Global, ast.Nonlocal)):

@@ -35,7 +35,7 @@ _SIGNALS = {
 _SIGXCPU = -24
 
 
-class Ended(Exception):  # noqa: N818 - it carries the error
+class Ended(Exception):
     """The whole call ends with this error; no sender in between may catch it."""
 
     def __init__(self, error: BatosError) -> None:
@@ -187,7 +187,7 @@ class Activation:
     def _error(self, error: BatosError) -> bytes:
         """Tell a method that its message failed."""
         self._call.errors.append(error)
-        kind = {MemoryExceeded: "MemoryError"}.get(type(error), str(error.details.get("error_type", "")))
+        kind = "MemoryError" if isinstance(error, MemoryExceeded) else str(error.details.get("error_type", ""))
         text = str(error.details.get("error_text", error.message))[:_TEXT_LIMIT]
         return self._codec.pack(["error", type(error).__name__, kind, text, len(self._call.errors) - 1])
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from batos.codec import Codec, CodecError
 from batos.sandbox.world import PROTOCOL_MESSAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SCALARS = (str, int, float, bool, type(None), bytes)
 _MISSING: Any = object()
@@ -113,6 +115,7 @@ class Message:
         self._name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the message."""
         return activation.send(self._target, self._name, args, kwargs)
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -125,9 +128,9 @@ class Message:
     __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __rmul__ = __imul__ = _refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
     __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __neg__ = __pos__ = __abs__ = __invert__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
     __str__ = __repr__ = __format__ = __int__ = __float__ = __index__ = __round__ = __enter__ = __exit__ = _refuse
-    __hash__ = _refuse  # type: ignore[assignment]
+    __hash__ = _refuse
 
 
 def absent(name: str) -> str:
@@ -338,7 +341,7 @@ def _reference_out(value: Any) -> bytes | None:
 
 
 def _not_connected(question: list[Any]) -> NoReturn:
-    raise RuntimeError("no kernel to ask")
+    raise RuntimeError(f"no kernel to ask {question[0]!r}")
 
 
 activation = Activation()

@@ -14,9 +14,11 @@ import random
 import time
 import uuid
 import zoneinfo
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Loaded by the standard library's C code or on first use, with the caller's rights.
 _LATE_MODULES = (
@@ -72,7 +74,7 @@ def keep_time_zones() -> int:
     common = importlib.import_module("zoneinfo._common")
     common.load_tzdata = load  # type: ignore[attr-defined]
     zoneinfo.reset_tzpath(())
-    zoneinfo.available_timezones = lambda: set(zones)  # type: ignore[assignment]
+    zoneinfo.available_timezones = lambda: set(zones)
     return len(zones)
 
 
@@ -154,9 +156,9 @@ class _Clock:
     def nanoseconds(self) -> int:
         return round(self.now * 1e9)
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float | SupportsIndex) -> None:
         self._sleep(seconds)
-        self.now += seconds
+        self.now += float(seconds)
 
 
 _clock = _Clock()
@@ -174,9 +176,12 @@ def fix_clock() -> None:
     time.sleep = _clock.sleep
     for name in ("localtime", "gmtime", "ctime"):
         _fix_default(name, lambda: _clock.now)
-    real = time.strftime
-    time.strftime = lambda format, t=None: real(format, time.localtime() if t is None else t)  # type: ignore[assignment]  # noqa: A006
+    setattr(time, "strftime", _strftime(time.strftime))  # noqa: B010 - its stub is overloaded
     time.asctime = _asctime(time.asctime)
+
+
+def _strftime(real: Any) -> Any:
+    return lambda format, t=None: real(format, time.localtime() if t is None else t)  # noqa: A006
 
 
 def _asctime(real: Any) -> Any:
@@ -190,7 +195,7 @@ def _fix_default(name: str, default: Any) -> None:
 
 def fix_chance() -> None:
     """Make every source of chance repeatable in this process, for good."""
-    source = random.Random(FIXED_SEED)
+    source = random.Random(FIXED_SEED)  # noqa: S311 - it is meant to be repeatable
     random.seed(FIXED_SEED)
     os.urandom = source.randbytes
     random._urandom = source.randbytes  # type: ignore[attr-defined]  # noqa: SLF001

@@ -29,6 +29,8 @@ _SPAWN_SECONDS = 10.0
 _RESTARTS = (0.0, 0.1, 0.5, 2.0)
 _HASH_SEED = "20260101"
 _FRAME_ROOM = 1 << 17
+# Where the zygote finds this package and its one dependency.
+_PATH = [str(Path(module.__file__ or "").resolve().parent.parent) for module in (batos, ormsgpack)]
 _BOOT = "import json, sys; sys.path[:0] = json.loads(sys.argv[2]); from batos.sandbox.zygote import main; main()"
 
 LOST = "the sandbox was restarted"
@@ -287,7 +289,6 @@ class Pool:
 
 async def _launch(control: socket.socket, settings: dict[str, Any]) -> asyncio.subprocess.Process:
     """Exec the zygote with a cleaned environment; it finds its socket as descriptor 3."""
-    path = [str(Path(module.__file__ or "").resolve().parent.parent) for module in (batos, ormsgpack)]
     descriptor = control.fileno()
     boot = f"import os; os.dup2({descriptor}, 3); os.closerange(4, 4096); " + _BOOT
     environment = {
@@ -298,7 +299,7 @@ async def _launch(control: socket.socket, settings: dict[str, Any]) -> asyncio.s
         "TZ": os.environ.get("TZ", ":/etc/localtime"),
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-s", "-S", "-c", boot, json.dumps(settings), json.dumps(path),
+        sys.executable, "-P", "-s", "-S", "-c", boot, json.dumps(settings), json.dumps(_PATH),
         pass_fds=(descriptor,), env=environment, cwd="/", start_new_session=True,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip

@@ -11,10 +11,12 @@ import contextlib
 import mmap
 import os
 import socket
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batos.sandbox.native import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HIGHEST_DESCRIPTOR = 64
 

@@ -25,10 +25,15 @@ _TEXT_LIMIT = 2000
 _TRACEBACK_LINES = 8
 _MEMORY_FAULT = "the method ran out of memory"
 
-_BUILTINS = """abs all any ascii bin bool bytearray bytes callable chr classmethod complex delattr dict dir divmod
-enumerate filter float format frozenset getattr hasattr hash hex id int isinstance issubclass iter len list map max
-memoryview min next object oct ord pow print property range repr reversed round set setattr slice sorted staticmethod
-str sum super tuple type zip __build_class__ Ellipsis NotImplemented __debug__""".split()
+_BUILTINS = (
+    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable",
+    "chr", "classmethod", "complex", "delattr", "dict", "dir", "divmod", "enumerate", "filter",
+    "float", "format", "frozenset", "getattr", "hasattr", "hash", "hex", "id", "int",
+    "isinstance", "issubclass", "iter", "len", "list", "map", "max", "memoryview", "min",
+    "next", "object", "oct", "ord", "pow", "print", "property", "range", "repr",
+    "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str", "sum",
+    "super", "tuple", "type", "zip", "__build_class__", "Ellipsis", "NotImplemented", "__debug__",
+)  # fmt: skip
 
 
 class Output:
@@ -129,6 +134,7 @@ def _is_exception(value: Any) -> bool:
 
 def _importer(modules: frozenset[str]) -> Any:
     def guarded(name: str, scope: Any = None, local: Any = None, wanted: Any = (), level: int = 0) -> Any:
+        del scope, local
         # The C code of datetime and time imports _strptime with the caller's rights.
         if level or not (name == "_strptime" or reachable(name, modules)):
             raise ImportError(f"the module {name!r} is not available to methods")
@@ -140,7 +146,7 @@ def _importer(modules: frozenset[str]) -> Any:
 def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
     """Run one activation and tell how it ended."""
     output = Output(fields["output"])
-    sys.stdout = sys.stderr = output  # type: ignore[assignment]
+    sys.stdout = sys.stderr = output
     out_of_memory = activation.codec.pack(["fail", {"type": "MemoryError", "text": _MEMORY_FAULT}, ""])
     try:
         if fields["fixed"]:
@@ -226,7 +232,7 @@ def describe(error: BaseException, source: str) -> dict[str, Any]:
 
 
 def _method_lines(error: BaseException) -> list[int]:
-    lines = []
+    lines: list[int] = []
     step = error.__traceback__
     while step is not None and len(lines) < 10_000:
         if step.tb_frame.f_code.co_filename == "<method>":

@@ -7,9 +7,10 @@ passes here is plain data (what `codec` packs), with `Ref` for objects of the im
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from batos.codec import Ref
+if TYPE_CHECKING:
+    from batos.codec import Ref
 
 Kind = Literal["method", "primitive", "data", "missing", "quarantined"]
 
