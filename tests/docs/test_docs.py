@@ -225,6 +225,13 @@ class TestOtherPages:
             assert ScriptedMind([{"text": "x", **_sample(field)}] if field != "texts" else [_sample(field)])
         assert told == ["state", "match", "text", "texts", "delay_s", "times"]
 
+    def test_the_mission_beside_the_script_fits_it(self):
+        """The words beside the sample script name its selector, its parameter and an example that refutes the first try."""
+        (line,) = blocks(section(page("testing.md"), "The scripted mind"), "sh")
+        brief = (translation.rules(line.partition('--mission "')[2].strip('"\n'), []).request or {})["mission_brief"]
+        assert (brief["selector"], brief["parameters"]) == ("greet_user", [{"name": "name"}])
+        assert brief["examples"] == [{"args": ["Ada"], "kwargs": {}, "result": "Hello, Ada!"}]
+
     def test_every_dependency_is_explained(self):
         """The page of the dependencies has exactly the packages that the project asks for."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
