@@ -245,7 +245,9 @@ def audit(fields: dict[str, Any]) -> None:
     """Audit a source text: in here, because hostile text can crash the parser."""
     try:
         report = review(fields["source"], fields["selector"], frozenset(fields["modules"]))
-        compile(report["source"], "<method>", "exec", dont_inherit=True)
+        if not report["findings"]:
+            # The compiler refuses some of what the parser takes.
+            compile(report["source"], "<method>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         report = {"refused": clean(str(error))[:_TEXT_LIMIT] or type(error).__name__}
     transmit(["audited", report])
