@@ -6,13 +6,15 @@ value raises `BadSetting` with the name, the value and what is allowed. `docs/se
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from batos.errors import BadSetting
@@ -109,7 +111,9 @@ class Settings(BaseSettings):
     stop_grace_seconds: PositiveSeconds = _setting(10, "the watchdog's patience on a stop")
     upgrade_grace_seconds: PositiveSeconds = _setting(30, "the watchdog's patience on an upgrade")
     watch_seconds: PositiveSeconds = _setting(5, "how often the watchdog looks at the latest")
-    ready_seconds: PositiveSeconds = _setting(300, "how long a kernel may take to its first answer before it is replaced")
+    ready_seconds: PositiveSeconds = _setting(
+        300, "how long a kernel may take to its first answer before it is replaced"
+    )
     restart_seconds: PositiveSeconds = _setting(60, "the longest pause between two restarts of the kernel")
     refused_seconds: PositiveSeconds = _setting(60, "the pause after an exit code that a restart cannot mend (3 to 6)")
     log_bytes: Positive = _setting(4 * MIB, "size at which run/kernel.log and run/watchdog.log start anew")
@@ -166,6 +170,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"unknown persona {unknown[0]!r}; there are {', '.join(PERSONAS)}")
         return value
 
+    @field_validator("curve", mode="after")
+    @classmethod
+    def _open_at_home_only(cls, value: str, info: ValidationInfo) -> str:
+        if value == "off" and not _is_local(str(info.data.get("zmq_endpoint", ""))):
+            raise ValueError("without keys the endpoint must be on loopback or ipc")
+        return value
+
     @field_validator("allowed_modules", "grants", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
@@ -194,6 +205,17 @@ class Settings(BaseSettings):
     def scripted_file(self) -> Path | None:
         """The script of the scripted engine, None with any other engine."""
         return self.path(self.engine.partition(":")[2]) if self.engine.startswith("scripted:") else None
+
+
+def _is_local(endpoint: str) -> bool:
+    """Tell whether an endpoint can be reached from this machine alone."""
+    if endpoint.startswith("ipc://"):
+        return True
+    try:
+        host = urlsplit(endpoint).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _TomlSource(PydanticBaseSettingsSource):

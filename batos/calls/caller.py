@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from batos.calls.overlay import Overlay
 from batos.codec import Ref
@@ -45,6 +47,7 @@ class Caller:
         self._sandbox = sandbox
         self._primitives = primitives
         self._retries = retries
+        self._turns: WeakValueDictionary[Ref, asyncio.Lock] = WeakValueDictionary()
         self._counts = {"sends": 0, "conflicts": 0, "failures": 0}
 
     def statistics(self) -> dict[str, int]:
@@ -94,8 +97,10 @@ class Caller:
         for attempt in range(self._retries + 1):
             overlay = Overlay(self._image, at=at)
             try:
-                outcome = await self._sandbox.call(overlay, ref, selector, args, kwargs)
-                tid = overlay.tid if at is not None else await overlay.commit(f"send {selector}")
+                # Who lost a race goes on in turn, so that everybody comes through; who has not lost one never waits.
+                async with self._turn(ref) if attempt else nullcontext():
+                    outcome = await self._sandbox.call(overlay, ref, selector, args, kwargs)
+                    tid = overlay.tid if at is not None else await overlay.commit(f"send {selector}")
             except Conflict:
                 if attempt == self._retries:
                     raise
@@ -104,6 +109,12 @@ class Caller:
             else:
                 return Sent(outcome.result, tid, outcome.output)
         raise Conflict(f"Others kept changing what {selector!r} reads")
+
+    def _turn(self, ref: Ref) -> asyncio.Lock:
+        lock = self._turns.get(ref)
+        if lock is None:
+            lock = self._turns[ref] = asyncio.Lock()
+        return lock
 
     async def _record(
         self,

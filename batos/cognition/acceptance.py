@@ -67,6 +67,7 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
         return {"cycle_id": there, "new": False}
     target = view.resolve(mandate.target)
     ref = view.ref(target)
+    _check_slot(target, mandate)
     # The Architect's own source is never dropped in favour of a mission that is on its way.
     joined = cycles.joined(view, ref, mandate.brief["selector"]) if mandate.kind == "mission" else None
     if joined is None:
@@ -78,6 +79,15 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
     if mandate.request_id:
         cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
     return {"cycle_id": joined or cycle_id, "new": joined is None}
+
+
+def _check_slot(target: UvmObject, mandate: Mandate) -> None:
+    """Refuse a mission that could not be installed in the end."""
+    selector = mandate.brief["selector"]
+    if selector in target._slots and not isinstance(target._slots[selector], methods.MethodVersion):
+        raise BadField(
+            f"{selector!r} is a slot of {mandate.target}, not a method", "Choose another selector, or remove the slot."
+        )
 
 
 def _record(view: View, mandate: Mandate, cycle_id: str, target: UvmObject, persona: str, now: str) -> dict[str, Any]:

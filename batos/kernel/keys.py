@@ -6,7 +6,6 @@ All files have the certificate form of `zmq.auth`; secret files have mode 0600. 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -21,16 +20,18 @@ def ensure_keys(folder: Path) -> None:
     authorized.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     # The server's public key comes last: it is the one that clients wait for.
-    for name, metadata in (("client", {"role": OPERATOR}), ("server", {})):
+    for name in ("client", "server"):
         if not (folder / f"{name}.key_secret").exists() or not (folder / f"{name}.key").exists():
-            _make(folder, name, metadata)
+            _make(folder, name)
     if not (authorized / "client.key").exists():
-        shutil.copy(folder / "client.key", authorized / "client.key")
+        text = (folder / "client.key").read_text(encoding="utf-8")
+        marked = text.replace("metadata\n", f'metadata\n    role = "{OPERATOR}"\n', 1)
+        (authorized / "client.key").write_text(marked, encoding="utf-8")
 
 
-def _make(folder: Path, name: str, metadata: dict[str, str]) -> None:
+def _make(folder: Path, name: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        public, secret = zmq.auth.create_certificates(work, name, metadata or None)
+        public, secret = zmq.auth.create_certificates(work, name)
         Path(secret).chmod(0o600)
         Path(secret).replace(folder / f"{name}.key_secret")
         Path(public).replace(folder / f"{name}.key")

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from batos.errors import StartError
+from batos.errors import BatosError, StartError
 from batos.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.load()
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(_serve(settings))
-    except StartError as error:
+    except BatosError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
-        return error.exit_code
+        return error.exit_code if isinstance(error, StartError) else 1
     except KeyboardInterrupt:
         return 0
     return 0

@@ -7,7 +7,6 @@ the catalog of weights only. The process ends with 1 when something is missing t
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -38,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
     say("BAT OS sets itself up. What is already in place is skipped; the rest is fetched once:\n")
     for name, text in lines(light=asked.light, models=asked.models):
         say(f"  {name:<18} {text}\n")
-    return report([checks.python(), checks.compiler(), checks.cmake(), checks.disk(Path.cwd())])
+    built = [] if is_built(Path.cwd()) else [checks.compiler()]
+    return report([checks.python(), *built, checks.disk(Path.cwd())])
 
 
 def lines(*, light: bool, models: Sequence[str]) -> list[tuple[str, str]]:
@@ -46,9 +46,17 @@ def lines(*, light: bool, models: Sequence[str]) -> list[tuple[str, str]]:
     cuda = platform.system() == "Linux" and platform.machine() == "x86_64"
     size = _LIGHT if light else _FULL_CUDA if cuda else _FULL
     plan = [("Python packages", f"{size}{'' if light else ' (BATOS_INSTALL=light leaves torch out: 150 MB)'}")]
-    if importlib.util.find_spec("llama_cpp") is None:
+    if not is_built(Path.cwd()):
         plan.append(("llama-cpp-python", _BUILD))
     return plan + [("weights", weight_line(name)) for name in models or default_models()]
+
+
+def is_built(checkout: Path) -> bool:
+    """Tell whether the checkout's environment has llama-cpp-python already."""
+    environment = checkout / ".venv"
+    return any(
+        any(environment.glob(place)) for place in ("lib/python*/site-packages/llama_cpp", "Lib/site-packages/llama_cpp")
+    )
 
 
 def default_models() -> list[str]:

@@ -14,9 +14,6 @@ RAISES = writes(
     "half", "def half(self):\n    self.a = 1\n    self._p_changed = True\n    raise ValueError('after the write')\n"
 )
 SLOW = writes("slow_one", "def slow_one(self):\n    return 'slow'\n", delay_s=3)
-FOREVER = writes("forever", "def forever(self):\n    while True:\n        pass\n")
-GLUTTON = writes("glutton", "def glutton(self):\n    return len([bytearray(1 << 20) for _ in range(4096)])\n")
-SUICIDE = writes("suicide", "def suicide(self):\n    import ctypes\n    ctypes.string_at(0)\n")
 REPAIRED = [
     writes("triple", "def triple(self, n):\n    return n + 3\n", times=1),
     writes("triple", "def triple(self, n):\n    return n * 3\n"),
@@ -25,7 +22,7 @@ NEW_VERSION = [
     writes("version_of", "def version_of(self):\n    return 1\n", times=1),
     writes("version_of", "def version_of(self):\n    return 2\n"),
 ]
-RULES = [HELLO, COUNT, BROKEN, RAISES, SLOW, FOREVER, GLUTTON, SUICIDE, *REPAIRED, *NEW_VERSION]
+RULES = [HELLO, COUNT, BROKEN, RAISES, SLOW, *REPAIRED, *NEW_VERSION]
 
 
 @pytest.fixture(scope="module")

@@ -137,16 +137,6 @@ class TestJoining:
 
 
 class TestHarm:
-    def test_a_method_that_loops_eats_or_dies_harms_its_own_call_alone(self, client):
-        """A loop, a glutton and a crash end as errors of their own call; the kernel serves on."""
-        for selector in ("forever", "glutton", "suicide"):
-            assert client.teach(selector, request={"proceed": False})["status"] == "COMPLETE", selector
-        errors = {s: client.call(s)["error"]["type"] for s in ("forever", "glutton", "suicide")}
-        assert errors["forever"] == "DeadlineExceeded"
-        assert errors["glutton"] == "MemoryExceeded"
-        assert errors["suicide"] == "MethodError"
-        assert client.ask({"command": "ping"})["status"] == "OK"
-
     def test_a_call_that_raises_changes_nothing(self, client):
         """What a method wrote before it raised is gone, and the failure is recorded."""
         assert client.teach("half", request={"proceed": False})["status"] == "COMPLETE"
