@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 from typing import Any
 
-from batos.codec import BIGINT, FROZENSET, MAP, SET, Codec, CodecError, Ref
+from batos.codec import FROZENSET, MAP, SET, Codec, CodecError, Ref
 
 LENGTH = struct.Struct("!I")
 HANDLE = struct.Struct("!I")
@@ -61,12 +61,31 @@ class KernelCodec(Codec):
     def __init__(self, handles: Handles | None = None) -> None:
         handles = handles or Handles()
         super().__init__(handles.handle, handles.ref)
+        self._faults: list[CodecError] = []
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> Any:
+        """Decode what a worker sent.
+
+        Raises:
+            ProtocolFault: No honest worker sends this.
+            CodecError: It is no plain data.
+        """
+        self._faults.clear()
+        try:
+            return super().unpack(data)
+        except CodecError as error:
+            # ormsgpack drops what `_ext` raised, and that says more.
+            raise (self._faults or [error])[0] from None
 
     def _ext(self, depth: int, code: int, data: bytes) -> Any:
-        if code in (SET, FROZENSET, MAP):
-            items = self._unpack(bytes(data), depth + 1)
-            _refuse_flood(items, pairs=code == MAP)
-        return super()._ext(depth, code, data)
+        try:
+            if code in (SET, FROZENSET, MAP):
+                items = self._unpack(bytes(data), depth + 1)
+                _refuse_flood(items, pairs=code == MAP)
+            return super()._ext(depth, code, data)
+        except CodecError as error:
+            self._faults.append(error)
+            raise
 
 
 def _refuse_flood(items: Any, *, pairs: bool) -> None:
@@ -86,4 +105,4 @@ def frame(payload: bytes) -> bytes:
     return LENGTH.pack(len(payload)) + payload
 
 
-__all__ = ["BIGINT", "HANDLE", "LENGTH", "Handles", "KernelCodec", "ProtocolFault", "frame"]
+__all__ = ["HANDLE", "LENGTH", "Handles", "KernelCodec", "ProtocolFault", "frame"]

@@ -77,6 +77,11 @@ class Worker(asyncio.Protocol):
 
     # --- our side
 
+    @property
+    def connected(self) -> bool:
+        """Whether asyncio has taken the socket over."""
+        return self._transport is not None
+
     async def receive(self) -> bytes | None:
         """Wait for a frame; None when the worker is gone."""
         while not self._complete():

@@ -171,22 +171,27 @@ class Pool:
         return worker
 
     async def _order(self, limits: Limits) -> Worker:
-        loop = asyncio.get_running_loop()
+        """Ask the zygote for a worker."""
         await self._wait_up()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         worker = Worker(next(self._numbers), frame_limit(limits))
-        await loop.create_connection(lambda: worker, sock=ours)
         seconds = max(limits.seconds, self._limits.seconds)
         request = {"id": worker.number, "cpu": int(seconds) + 2, "memory": limits.memory_mb << 20}
         try:
+            await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
+            self._workers[worker.number] = worker
             await self._request(json.dumps(request).encode(), theirs.fileno())
-        except OSError:
+        except BaseException as error:
+            self._workers.pop(worker.number, None)
             worker.kill()
-            raise ZygoteLost(LOST) from None
+            if not worker.connected:
+                ours.close()
+            if isinstance(error, OSError):
+                raise ZygoteLost(LOST) from None
+            raise
         finally:
             theirs.close()
-        self._workers[worker.number] = worker
         return worker
 
     async def _wait_up(self) -> None:

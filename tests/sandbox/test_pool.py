@@ -59,7 +59,12 @@ async def test_a_killed_zygote_is_started_again():
         assert (await sandbox.call(world, ref, "quick", [], {}, source=QUICK)).result == 1
         waiting = asyncio.create_task(
             sandbox.call(
-                world, ref, "wait", [], {}, source="def wait(self):\n    import time\n    time.sleep(0.5)\n    return 2\n"
+                world,
+                ref,
+                "wait",
+                [],
+                {},
+                source="def wait(self):\n    import time\n    time.sleep(0.5)\n    return 2\n",
             )
         )
         await asyncio.sleep(0.2)

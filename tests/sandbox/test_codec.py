@@ -1,0 +1,63 @@
+"""Handles, and the values that a worker may send."""
+
+from __future__ import annotations
+
+import ormsgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batos.codec import FROZENSET, MAP, REF, SET, Codec, CodecError, Ref
+from batos.sandbox.codec import Handles, KernelCodec, ProtocolFault, frame
+
+ONE, TWO = Ref(b"\0" * 7 + b"\1"), Ref(b"\0" * 7 + b"\2")
+OPEN = Codec(lambda value: value if type(value) is bytes else None, bytes)
+
+
+def test_handles_are_given_in_order_and_once():
+    """A reference has one handle in an activation; oids never cross."""
+    codec = KernelCodec(Handles())
+    data = codec.pack([ONE, TWO, ONE])
+    assert ONE.oid not in data
+    assert codec.unpack(data) == [ONE, TWO, ONE]
+
+
+@pytest.mark.parametrize("payload", [b"\0\0\0\2", b"\xff\xff\xff\xff", b"\0\0\0", b"", ONE.oid])
+def test_a_guessed_handle_is_a_fault(payload):
+    """A handle that was never given, or is none, is a protocol fault."""
+    codec = KernelCodec(Handles())
+    codec.pack([ONE, TWO])
+    with pytest.raises(ProtocolFault, match="never given"):
+        codec.unpack(ormsgpack.packb(ormsgpack.Ext(REF, payload)))
+
+
+@pytest.mark.parametrize("code", [SET, FROZENSET])
+def test_sets_with_one_hash_are_refused(code):
+    """A set whose elements share one hash would take the kernel quadratic time."""
+    flood = Codec().pack([1 + k * ((1 << 61) - 1) for k in range(500)])
+    with pytest.raises(ProtocolFault, match="one hash"):
+        KernelCodec().unpack(ormsgpack.packb(ormsgpack.Ext(code, flood)))
+
+
+def test_maps_with_one_hash_are_refused():
+    """The same holds for maps with other keys; ordinary ones pass."""
+    pairs = [[1 + k * ((1 << 61) - 1), 0] for k in range(500)]
+    with pytest.raises(ProtocolFault, match="one hash"):
+        KernelCodec().unpack(ormsgpack.packb(ormsgpack.Ext(MAP, Codec().pack(pairs))))
+    plain = {(k, "x"): k for k in range(500)}
+    assert KernelCodec().unpack(KernelCodec().pack(plain)) == plain
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_an_error(data):
+    """Whatever a worker sends is a value or a `CodecError`, and nothing else."""
+    try:
+        KernelCodec().unpack(data)
+    except CodecError:
+        return
+    assert data
+
+
+def test_a_frame_tells_its_length():
+    """A frame is its length in four bytes, then the value."""
+    assert frame(b"abc") == b"\0\0\0\3abc"
