@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import zmq
 import zmq.auth
@@ -109,7 +110,7 @@ class Client:
         self.socket.connect(kernel.endpoint)
         self.events: list[dict] = []
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:

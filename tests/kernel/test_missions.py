@@ -92,7 +92,7 @@ class TestJoining:
         with Client(kernel) as other:
             second = other.teach("slow_one", request=named, version="new")
             assert {**second, "id": 0} == {**first, "id": 0}
-            assert [e["event"] for e in other.events][0] == "accepted"
+            assert other.events[0]["event"] == "accepted"
             refused = other.teach("slow_one", request=named, version="new", args=[1])
         assert refused["error"]["type"] == "BadField"
 

@@ -18,6 +18,7 @@ def _run(kernel, **env):
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
 
 
