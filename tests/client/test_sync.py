@@ -1,0 +1,70 @@
+"""The blocking client: the same answers from plain code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batos.client import SyncClient
+from batos.errors import UnknownTarget
+from tests.client.double import Double
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Double]:
+    """A double that runs in a thread of its own."""
+    double = Double(tmp_path)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(double.start(), loop).result()
+    yield double
+    asyncio.run_coroutine_threadsafe(double.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_it_answers_and_closes_twice(kernel: Double) -> None:
+    """Requests, events and errors are those of the async client; closing again does nothing."""
+
+    async def cycle(_request: Any, say: Any) -> dict[str, Any]:
+        await say({"event": "accepted", "cycle_id": "c", "seq": 1})
+        return {"status": "COMPLETE"}
+
+    kernel.answers["install"] = cycle
+    error = {"type": "UnknownTarget", "message": "no", "hint": ""}
+    kernel.answers["inspect"] = lambda _r, _s: {"status": "ERROR", "error": error}
+    heard: list[dict[str, Any]] = []
+    client = SyncClient(kernel.endpoint, kernel.keys)
+    with client:
+        assert client.request({"command": "install"}, heard.append)["status"] == "COMPLETE"
+        assert [event["event"] for event in heard] == ["accepted"]
+        with pytest.raises(UnknownTarget):
+            client.call("inspect", target_oid="x")
+        assert client.statistics()["requests"] == 2
+    client.close()
+
+
+def test_threads_share_it(kernel: Double) -> None:
+    """Several threads may ask at once; each gets its own answer."""
+    kernel.answers["search"] = lambda request, _s: {"status": "OK", "query": request["query"]}
+    got: dict[int, str] = {}
+    with SyncClient(kernel.endpoint, kernel.keys) as client:
+
+        def ask(n: int) -> None:
+            got[n] = client.call("search", query=str(n))["query"]
+
+        threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert got == {n: str(n) for n in range(8)}
