@@ -103,6 +103,7 @@ _GENERIC = frozenset(
 )
 _PLAIN_NOUNS = frozenset("user number text string integer item object person someone n x word list".split())  # noqa: SIM905
 _WORD = re.compile(r"[^\W\d_]+(?:'s)?")
+_HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
 class Parameter(NamedTuple):
@@ -180,7 +181,7 @@ def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
         The match; a question where two fit or arguments are missing; None where nothing fits.
     """
     values = literals(text)
-    said = _without(text, values)
+    said = _HOW_MANY.sub("count", _without(text, values))
     stems = _stems(said)
     fitting = [item for item in known if _core(item) and _core(item) <= stems]
     if not fitting:

@@ -62,7 +62,7 @@ class Double:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         # Its task first: it watches a descriptor whose number the next socket may get.
-        watching = self._auth._AsyncioAuthenticator__task  # noqa: SLF001
+        watching = self._auth._AsyncioAuthenticator__task
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         self._auth.stop()
