@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 import zmq.asyncio
@@ -12,6 +11,9 @@ import zmq.auth
 import zmq.auth.asyncio
 
 from batos import codec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Message = dict[str, Any]
 

@@ -64,7 +64,8 @@ class TestRequests:
         await client.request({**MISSION, "request_id": "mine"})
         await client.request({"command": "ping"})
         named = [request.get("request_id") for request in kernel.heard]
-        assert named[0] and named[1:] == ["mine", None]
+        assert named[0]
+        assert named[1:] == ["mine", None]
 
     async def test_an_error_in_a_handler_reaches_its_own_caller(self, kernel: Double, client: Client) -> None:
         """What `on_event` raises ends that request alone; the client goes on."""

@@ -211,7 +211,7 @@ class TestModel:
             assert [type(item) for item in found.request["args"]] == [type(item) for item in detail]
 
     def test_a_model_never_renames_an_explicit_mission(self) -> None:
-        """ "create a method to …" is named by rule whatever the model says; it may add parameters that vary in the words."""
+        """Words like "create a method to …" are named by rule whatever the model says; it may add what varies in them."""
         answer = {"kind": "teach", "selector": "time_now", "parameters": ["time", "zone"], "args": []}
         found = brief(parse(json.dumps(answer), "create a method to report the current system time", KNOWN))
         assert (found["selector"], found["parameters"]) == ("report_the_current_system_time", [])
