@@ -11,7 +11,7 @@ General layout; imports point down only, and `tests/test_layers.py` holds this::
     image/                             the one door to ZODB
     guardian/                          the Persistence Covenant
     wire · journal                     messages and the metacognition log
-    codec · settings · errors          plain data, settings, exceptions
+    codec · plain · settings · errors  plain data, settings, exceptions
     testing/                           doubles that ship
 
 `client`, `watchdog` and `sandbox` never import `kernel` or `image`; `mind` and `image` never import each other. The

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from aiologger import Logger
 from aiologger.handlers.files import AsyncFileHandler
 
-from batos import codec, wire
+from batos import codec, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,7 +209,7 @@ def _heard(task: asyncio.Future[int]) -> None:
 
 
 def _json_line(line: dict[str, Any]) -> str:
-    return json.dumps(_finite(wire.to_json(line)), allow_nan=False)
+    return json.dumps(_finite(plain.to_json(line)), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -5,10 +5,7 @@ Values are packed by `codec`. This module knows schemas only; what a command doe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import keyword
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -365,37 +362,3 @@ def bad_field(error: ValidationError | RecursionError) -> BadField:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the message"
     return BadField(f"`{where}`: {first['msg']}", field=where)
-
-
-def brief_hash(brief: Any) -> str:
-    """The sha256 of a brief as received: its JSON with sorted keys, what JSON lacks by its wire form in hex."""
-    return hashlib.sha256(json.dumps(_jsonable(brief), sort_keys=True).encode()).hexdigest()
-
-
-def _jsonable(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else codec.pack(value).hex()
-    if isinstance(value, list):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _jsonable(item) for key, item in value.items()}
-    return codec.pack(value).hex()
-
-
-def to_json(value: Any) -> Any:
-    """Plain data as JSON can hold it, for people and logs: tuples as lists, references and times as text."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Ref):
-        return {"oid": value.hex}
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else repr(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted((to_json(item) for item in value), key=repr)
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    return str(value)

@@ -26,18 +26,18 @@ LAYERS = (
     ("guardian",),
     ("journal",),
     ("wire",),
-    ("codec", "settings", "errors"),
+    ("codec", "plain", "settings", "errors"),
 )
 """From the top down; a part may import what stands below it, and what SIDEWAYS says beside it."""
 
-SIDEWAYS = {("watchdog", "client"), ("settings", "errors")}
+SIDEWAYS = {("watchdog", "client"), ("settings", "errors"), ("plain", "codec")}
 FORBIDDEN = {
     "client": {"kernel", "image", "watchdog"},
     "watchdog": {"kernel", "image", "cognition", "memory", "mind", "sandbox"},
     "sandbox": {"kernel", "image", "mind", "memory", "wire", "settings"},
     "mind": {"image"},
     "image": {"mind"},
-    "guardian": {"wire", "journal", "settings", "codec"},
+    "guardian": {"wire", "journal", "settings", "codec", "plain"},
 }
 DATABASE = {"ZODB", "persistent", "BTrees", "transaction", "zope", "zodbpickle"}
 DATABASE_HOMES = {"image": DATABASE, "memory": {"zope", "BTrees", "persistent"}}

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from batos import wire
+from batos import plain
 from batos.errors import BatosError, to_wire
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class JsonShow:
 
     def _print(self, message: Message) -> None:
         stream = self._stream or sys.stdout
-        print(json.dumps(wire.to_json(message), ensure_ascii=False), file=stream, flush=True)
+        print(json.dumps(plain.to_json(message), ensure_ascii=False), file=stream, flush=True)
 
 
 class Show:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from batos.cognition import literals
+from batos.plain import shown
 
 Brief = dict[str, Any]
 
@@ -34,7 +35,7 @@ def parameter_names(brief: Brief) -> list[str]:
 def _parameter(parameter: dict[str, Any]) -> str:
     text = str(parameter["name"])
     if "default" in parameter:
-        return f"{text}={parameter['default']!r}"
+        return f"{text}={shown(parameter['default'], 1000)}"
     return text
 
 

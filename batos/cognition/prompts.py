@@ -6,6 +6,7 @@ from typing import Any
 
 from batos.cognition import brief as briefs
 from batos.cognition.trial import show_call
+from batos.plain import shown
 
 NOTHING_FOUND = "Nothing relevant was found in Fractal Memory."
 
@@ -113,7 +114,7 @@ def _examples(brief: briefs.Brief) -> list[str]:
             if step.get("error"):
                 lines.append(f"- {call} raises {step['error']}")
             elif "result" in step:
-                lines.append(f"- {call} gives {step['result']!r}")
+                lines.append(f"- {call} gives {shown(step['result'], 500)}")
     if lines:
         return ["It must hold:", *lines]
     if brief.get("args") or brief.get("kwargs"):

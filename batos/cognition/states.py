@@ -19,6 +19,7 @@ from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyVi
 from batos.image import dispatch
 from batos.memory import catalog
 from batos.mind.protocol import GenerateRequest
+from batos.plain import shown
 
 if TYPE_CHECKING:
     from batos.image.store import View
@@ -134,7 +135,7 @@ async def synthesizing(ctx: Context) -> Step:
         ),
         prefill=f"```python\n{opening}",
         stop=("\n```",),
-        max_tokens=min(settings.max_new_tokens, 1024),
+        max_tokens=settings.max_new_tokens,
         temperature=0.0 if first else 0.7,
         seed=attempt * 1000,
         n=1 if first else settings.candidates,
@@ -170,13 +171,8 @@ def _codex_of(view: View, name: str) -> dict[str, Any]:
 
 def _self_portrait(view: View, target: Any, persona: str) -> dict[str, Any]:
     slots = dispatch.own_slots(view, target)
-    shown = ", ".join(f"{name} = {_short(value)}" for name, value in slots.items())
+    shown = ", ".join(f"{name} = {shown(value)}" for name, value in slots.items())
     return {"codex": _codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": shown[:1200]}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 160 else text[:150] + " …"
 
 
 async def validating(ctx: Context) -> Step:

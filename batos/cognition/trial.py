@@ -9,6 +9,7 @@ from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
 from batos.cognition.compare import same
 from batos.errors import BatosError, CodeError, MethodError
+from batos.plain import shown
 
 if TYPE_CHECKING:
     from batos.codec import Ref
@@ -97,12 +98,12 @@ class Trial:
             if got.get("error") == wanted_error:
                 return ""
             return f"{call} must raise {wanted_error}, but " + (
-                f"raised {got['error']}" if "error" in got else f"gave {got['result']!r}"
+                f"raised {got['error']}" if "error" in got else f"gave {shown(got['result'])}"
             )
         if "error" in got:
             return f"{call} raised {got['message']}" + _at_line(got)
         if "result" in step and not same(step["result"], got["result"]):
-            return f"{call} must give {step['result']!r}, but gave {_shorten(got['result'])}"
+            return f"{call} must give {shown(step['result'])}, but gave {shown(got['result'])}"
         return ""
 
     async def _judge_slots(self, step: dict[str, Any], overlay: Overlay) -> str:
@@ -112,9 +113,9 @@ class Trial:
         slots, _ = await overlay.snapshot(self._target)
         for name, value in wanted.items():
             if name not in slots:
-                return f"afterwards self.{name} must be {value!r}, but there is no such slot"
+                return f"afterwards self.{name} must be {shown(value)}, but there is no such slot"
             if not same(value, slots[name]):
-                return f"afterwards self.{name} must be {value!r}, but is {_shorten(slots[name])}"
+                return f"afterwards self.{name} must be {shown(value)}, but is {shown(slots[name])}"
         return ""
 
     async def _rehearse(self, source: str, evidence: list[dict[str, Any]]) -> str:
@@ -144,7 +145,7 @@ def error_name(error: BatosError) -> str:
 
 def show_call(selector: str, args: list[Any], kwargs: dict[str, Any]) -> str:
     """A call as people write it, long values folded."""
-    parts = [_shorten(arg) for arg in args] + [f"{key}={_shorten(value)}" for key, value in kwargs.items()]
+    parts = [shown(arg) for arg in args] + [f"{key}={shown(value)}" for key, value in kwargs.items()]
     return f"{selector}({', '.join(parts)})"
 
 
@@ -153,11 +154,6 @@ def _printed(result: Any, output: str, call: str) -> str:
     return (
         f"{call} printed its answer and returned None: return it instead" if result is None and output.strip() else ""
     )
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:190] + " …"
 
 
 def _expected(step: dict[str, Any]) -> dict[str, Any]:

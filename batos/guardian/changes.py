@@ -95,8 +95,8 @@ class Changes:
 
     def _of_call(self, call: ast.Call) -> str:
         depths = self._depths
-        if depths.local_functions(call.func):
-            return ""  # its body is looked at itself
+        if depths.local_functions(call.func) or depths.is_constructor(call.func):
+            return ""  # a body in here is looked at itself, and a new object is nobody's
         qualified = depths.qualified(call.func)
         given = min((depths.of(value) for value in depths.arguments(call)), default=CLEAN)
         if qualified:

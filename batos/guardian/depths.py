@@ -139,14 +139,19 @@ class Depths:
     def _of_call(self, call: ast.Call) -> int:
         local = self.local_functions(call.func)
         if local:
-            return min(self._returns.get(id(function), CLEAN) for function in local)
+            return min(self._answer_of(function) for function in local)
         qualified = self.qualified(call.func)
         given = self._least(self.arguments(call))
         if qualified:
             return self._of_known(qualified, given)
+        if self.is_constructor(call.func):
+            return holding(given)
         if isinstance(call.func, ast.Attribute):
             return self._of_method(call, call.func, given)
         return 0 if min(given, self.of(call.func)) < CLEAN else CLEAN
+
+    def _answer_of(self, function: Function) -> int:
+        return self.of(function.body) if isinstance(function, ast.Lambda) else self._returns.get(id(function), CLEAN)
 
     def _of_known(self, qualified: str, given: int) -> int:
         if qualified in known.NEW_FUNCTIONS or qualified.endswith(("Error", "Exception", "Warning")):
@@ -173,6 +178,16 @@ class Depths:
         if func.attr in known.GIVES_COPY:
             return copy_of(min(base, given))
         return min(element_of(base), given)
+
+    def is_constructor(self, node: ast.AST) -> bool:
+        """Whether a callee is a class: by its name, or because it is somebody's class."""
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name == "__class__" or _is_class_name(name):
+                return self.of(node) == CLEAN
+            case ast.Call(func=ast.Name(id="type")):
+                return True
+            case _:
+                return False
 
     def local_functions(self, node: ast.AST) -> list[Function]:
         """The functions of this method that a callee may be."""
@@ -215,7 +230,8 @@ class Depths:
             self.weaken(node, depth)
 
     def _lower(self, key: str, depth: int) -> None:
-        if depth < self._levels.get(key, CLEAN):
+        # What is bound nowhere is a built-in or a module; it holds nothing of ours.
+        if depth < self._levels.get(key, CLEAN) and key in self.scopes.bound:
             self._levels[key] = depth
             self._changed = True
 
@@ -355,6 +371,11 @@ def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.
     for node in ast.walk(function):
         if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) and node.value is not None:
             yield node.value
+
+
+def _is_class_name(name: str) -> bool:
+    bare = name.lstrip("_")
+    return bare[:1].isupper() and not bare.isupper()
 
 
 def _prefixes(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeGuard
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -70,7 +71,9 @@ class Scopes:
 
 
 def _outside(node: ast.AST) -> list[ast.AST]:
-    """The parts of a function that are evaluated where it is defined."""
+    """The parts of a function or comprehension that are evaluated where it stands."""
+    if isinstance(node, _COMPREHENSIONS):
+        return [node.generators[0].iter]
     if not isinstance(node, _FUNCTIONS):
         return []
     defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
@@ -83,7 +86,15 @@ def _children(node: ast.AST) -> list[ast.AST]:
         return [node.body]
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return list(node.body)
+    if isinstance(node, _COMPREHENSIONS):
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        inner = [part for place, each in enumerate(node.generators) for part in _of_clause(each, first=place == 0)]
+        return [*parts, *inner]
     return list(ast.iter_child_nodes(node))
+
+
+def _of_clause(clause: ast.comprehension, *, first: bool) -> list[ast.expr]:
+    return [clause.target, *clause.ifs, *([] if first else [clause.iter])]
 
 
 def _bound_in(scope: ast.AST) -> set[str]:
@@ -95,7 +106,7 @@ def _bound_in(scope: ast.AST) -> set[str]:
         node = todo.pop()
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             elsewhere |= set(node.names)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        if _stores(node):
             names.add(node.id)
         bound = _name_bound_by(node)
         if bound:
@@ -107,8 +118,12 @@ def _bound_in(scope: ast.AST) -> set[str]:
             # A walrus in a comprehension binds outside of it.
             todo += [walrus.target for walrus in ast.walk(node) if isinstance(walrus, ast.NamedExpr)]
     if isinstance(scope, _COMPREHENSIONS):
-        names = {name.id for part in scope.generators for name in ast.walk(part.target) if isinstance(name, ast.Name)}
+        names = {name.id for part in scope.generators for name in ast.walk(part.target) if _stores(name)}
     return names - elsewhere
+
+
+def _stores(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del))
 
 
 def _name_bound_by(node: ast.AST) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from batos import codec, wire
+from batos import codec, plain, wire
 from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
 from batos.image import cycles, mirrors, registry
@@ -241,7 +241,7 @@ class _WithBody:
         return Mandate(
             target=target,
             brief=brief,
-            brief_hash=wire.brief_hash(received),
+            brief_hash=plain.brief_hash(received),
             request_id=named,
             body_hash=hashlib.sha256(codec.pack(body)).hexdigest() if named else "",
             **more,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from batos import wire
+from batos import plain, wire
 from batos.cognition.orchestrator import Mandate
 from batos.errors import BadField, MethodError
 from batos.image import registry
@@ -88,7 +88,7 @@ class Primitives:
         assert isinstance(request, wire.InitiateCognitiveCycle)
         brief = request.mission_brief.model_dump(exclude_unset=True)
         return await self._uvm.orchestrator.accept(
-            Mandate(target=request.target_oid, brief=brief, brief_hash=wire.brief_hash(given["brief"]))
+            Mandate(target=request.target_oid, brief=brief, brief_hash=plain.brief_hash(given["brief"]))
         )
 
 

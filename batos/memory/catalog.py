@@ -120,7 +120,7 @@ def search(view: View, query: str, top_k: int = 5, filter: dict[str, Any] | None
     return [_result(view, hit) for hit in slots.text.best(query, within)[:top_k]]
 
 
-def index_capability(  # noqa: PLR0917  # the parts of a method, in the order of their names everywhere
+def index_capability(  # the parts of a method, in the order of their names everywhere
     view: View, target_oid: str, selector: str, signature: str, summary: str, intent: str
 ) -> None:
     """Learn what a method is for, so that it is found by meaning; again for a new version.

@@ -6,6 +6,7 @@ Handles are Python objects that free what they hold on `close`. Nothing here kno
 from __future__ import annotations
 
 import ctypes
+import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,10 +133,6 @@ class Slot(NamedTuple):
     wanted: bool
 
 
-class NoRoom(Exception):
-    """The cache has no place left for the tokens of a batch."""
-
-
 class Context:
     """Working memory of a model: the cache of what it has read, for several sequences at once.
 
@@ -171,8 +168,7 @@ class Context:
         """Read tokens into the cache.
 
         Raises:
-            NoRoom: The cache is full; nothing was read.
-            ModelError: The computation failed.
+            ModelError: The cache is full, or the computation failed.
         """
         batch = self._batch
         batch.n_tokens = len(slots)
@@ -185,7 +181,7 @@ class Context:
             batch.logits[i] = slot.wanted
         outcome = self._lib.llama_decode(self.handle, batch)
         if outcome == 1:
-            raise NoRoom
+            raise ModelError("the context has no room left", "Ask for fewer or shorter candidates.")
         if outcome != 0:
             raise ModelError(f"llama.cpp failed to compute ({outcome}): {_last_words()}")
 
@@ -201,7 +197,7 @@ class Context:
         self._lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def cut(self, sequence: int, start: int = 0) -> None:
-        """Drop a sequence from a position on."""
+        """Drop a sequence, or with -1 every sequence, from a position on."""
         self._lib.llama_memory_seq_rm(self._memory, sequence, start, -1)
 
     def save(self, sequence: int) -> Any:
@@ -264,4 +260,6 @@ def tokenizer(model: Model) -> Any:
         from llguidance.llamacpp import lltokenizer_from_vocab
     except ImportError as error:
         raise ModelError(f"constrained decoding needs llguidance: {error}", "Install llguidance.") from None
-    return lltokenizer_from_vocab(model.vocab, model.vocab_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it uses old names of llama.cpp's functions
+        return lltokenizer_from_vocab(model.vocab, model.vocab_size)

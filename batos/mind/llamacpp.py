@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import Cancelled, ContextTooLong, ModelError
+from batos.errors import Cancelled, ContextTooLong
 from batos.mind import chat
 from batos.mind.constraints import Constraint, Grammar
 from batos.mind.corelock import core_lock
 from batos.mind.device import cores
 from batos.mind.drafting import Draft, samplings
-from batos.mind.llama_native import Context, Model, NoRoom, Sampler, Slot, tokenizer, version
+from batos.mind.llama_native import Context, Model, Sampler, Slot, tokenizer, version
 from batos.mind.prompt_cache import SEQUENCE, PromptCache
 from batos.mind.protocol import GenerateReply, GenerateRequest, ModelSpec, OnToken
 
@@ -61,7 +61,7 @@ class LlamaEngine:
         threads = min(int(spec.extra.get("threads", cores())), cores())
         cells = self._limit + self._limit // 2
         self._context = Context(self._model, cells=cells, sequences=SIDE_BY_SIDE, batch=CHUNK, threads=threads)
-        self._cache = PromptCache(self._context)
+        self._cache = PromptCache(self._context, CHUNK)
         self._tokenizer: Any = None
         self._grammars: dict[str, Grammar] = {}
 
@@ -162,27 +162,16 @@ class LlamaEngine:
 
     def _write(self, prompt: list[int], lines: Sequence[_Line], cancelled: Callable[[], bool]) -> None:
         """Write some candidates side by side, to their ends."""
-        try:
-            row = self._read(prompt, cancelled)
-            for i, line in enumerate(lines):
-                line.sequence = i
-                if i != SEQUENCE:
-                    self._context.share(SEQUENCE, i)
+        row = self._read(prompt, cancelled)
+        for i, line in enumerate(lines):
+            line.sequence = i
+            if i != SEQUENCE:
+                self._context.share(SEQUENCE, i)
+            self._choose(line, row)
+        while live := [line for line in lines if not line.draft.done]:
+            _check(cancelled)
+            for line, row in self._step(live):
                 self._choose(line, row)
-            while live := [line for line in lines if not line.draft.done]:
-                _check(cancelled)
-                for line, row in self._step(live):
-                    self._choose(line, row)
-        except NoRoom:
-            self._cache.reset()
-            raise ModelError(
-                "the context has no room left for the candidates", "Ask for fewer or shorter ones."
-            ) from None
-        except BaseException:
-            self._cache.reset()
-            raise
-        for line in lines:
-            self._context.cut(line.sequence, len(prompt) if line.sequence == SEQUENCE else 0)
 
     def _read(self, prompt: list[int], cancelled: Callable[[], bool]) -> int:
         """Read the prompt into sequence 0, and give the row of its last token's logits."""
@@ -194,7 +183,7 @@ class LlamaEngine:
             chunk = [Slot(prompt[i], i, (SEQUENCE,), i == len(prompt) - 1) for i in range(start, end)]
             self._context.compute(chunk)
             start = end
-            self._cache.holds(prompt[:end])
+            self._cache.note(prompt, end)
         return len(chunk) - 1
 
     def _step(self, live: Sequence[_Line]) -> list[tuple[_Line, int]]:

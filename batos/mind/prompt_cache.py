@@ -1,7 +1,8 @@
 """What a context has read, kept by its tokens: a prompt that begins like an earlier one is read only from there on.
 
-The context itself holds the latest prompt. A prompt that is displaced by a different one is saved, so that the states
-of a cycle, which ask in turn, each find their own beginning again.
+Prompts are read in chunks of a fixed size, and only whole chunks are kept and put back, each time into an empty
+context. So a text does not depend on what was asked before it: numbers computed in chunks of another shape, or lying
+elsewhere in the cache, would differ in their last digits, and a sampled text with them.
 """
 
 from __future__ import annotations
@@ -16,69 +17,55 @@ if TYPE_CHECKING:
 
 SEQUENCE = 0
 LIMIT_BYTES = 256 << 20
-WORTHWHILE = 64
 
 
 class PromptCache:
-    """The prompt in sequence 0 of a context, and saved ones beside it.
+    """Beginnings of prompts that a context has read.
 
     Args:
-        context: The context.
-        limit: Bytes of saved prompts; the one that was used least lately goes first.
+        context: The context; prompts are read into its sequence 0.
+        chunk: Tokens that are read at once.
+        limit: Bytes that are kept; the beginning that was used least lately goes first.
     """
 
-    def __init__(self, context: Context, limit: int = LIMIT_BYTES) -> None:
+    def __init__(self, context: Context, chunk: int, limit: int = LIMIT_BYTES) -> None:
         self._context = context
+        self._chunk = chunk
         self._limit = limit
-        self._tokens: list[int] = []
-        self._saved: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self.reused = 0
 
     def begin(self, tokens: Sequence[int]) -> int:
-        """Prepare sequence 0 for a prompt and give how many of its tokens are already there.
+        """Empty the context, put back what it has read of a prompt, and give how many tokens that is.
 
-        At least the last token is always left to read, because its logits are needed.
+        It is a whole number of chunks, and never the whole prompt: the logits of the last token are needed.
         """
-        wanted = list(tokens[:-1])
-        common = common_length(self._tokens, wanted)
-        best = max(self._saved, key=lambda saved: common_length(saved, wanted), default=())
-        if common_length(best, wanted) >= common + WORTHWHILE:
-            common = self._swap(best, wanted)
-        elif len(self._tokens) >= 2 * common + WORTHWHILE:
-            self._save()
+        self._context.cut(-1)
+        wanted = tokens[: self._whole(tokens)]
+        best = max(self._kept, key=lambda kept: common_length(kept, wanted), default=())
+        common = common_length(best, wanted) // self._chunk * self._chunk
+        if not common:
+            return 0
+        self._kept.move_to_end(best)
+        if not self._context.restore(SEQUENCE, self._kept[best]):
+            self._context.cut(-1)
+            return 0
         self._context.cut(SEQUENCE, common)
-        self._tokens = self._tokens[:common]
         self.reused += common
         return common
 
-    def holds(self, tokens: Sequence[int]) -> None:
-        """Note that sequence 0 holds these tokens now."""
-        self._tokens = list(tokens)
-
-    def reset(self) -> None:
-        """Empty the context; saved prompts stay."""
-        self._context.cut(-1)
-        self._tokens = []
-
-    def _swap(self, saved: tuple[int, ...], wanted: list[int]) -> int:
-        self._save()
-        self._context.cut(SEQUENCE)
-        self._tokens = []
-        state = self._saved.get(saved)
-        if state is None or not self._context.restore(SEQUENCE, state):
-            self._context.cut(SEQUENCE)
-            return 0
-        self._saved.move_to_end(saved)
-        self._tokens = list(saved)
-        return common_length(saved, wanted)
-
-    def _save(self) -> None:
-        if len(self._tokens) < WORTHWHILE:
+    def note(self, tokens: Sequence[int], read: int) -> None:
+        """Hear how many tokens of a prompt have been read; at the last whole chunk they are kept."""
+        key = tuple(tokens[:read])
+        if read != self._whole(tokens) or not key or key in self._kept:
             return
-        self._saved[tuple(self._tokens)] = self._context.save(SEQUENCE)
-        self._saved.move_to_end(tuple(self._tokens))
-        while len(self._saved) > 1 and sum(map(len, self._saved.values())) > self._limit:
-            self._saved.popitem(last=False)
+        self._kept[key] = self._context.save(SEQUENCE)
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._limit:
+            self._kept.popitem(last=False)
+
+    def _whole(self, tokens: Sequence[int]) -> int:
+        """Tokens in a prompt's whole chunks, its last token left out."""
+        return (len(tokens) - 1) // self._chunk * self._chunk
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batos import wire
+from batos import plain
 from batos.codec import Ref
 from batos.errors import BatosError, to_wire
 
@@ -69,7 +69,7 @@ def to_json(value: Any) -> Any:
         value = {**value, "oid": value["oid"].hex}
     if isinstance(value, list):
         return [to_json(item) for item in value]
-    return wire.to_json(value)
+    return plain.to_json(value)
 
 
 def text(value: Any) -> str:

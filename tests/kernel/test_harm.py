@@ -28,7 +28,9 @@ EXPECTED = {
 def harmed(tmp_path_factory):
     """A kernel whose policy stops nothing, with the methods installed."""
     rules = [writes(name, f"def {name}(self):\n{body}") for name, body in BODIES.items()]
-    kernel = Kernel(tmp_path_factory.mktemp("home"), rules, GUARDIAN_POLICY="warn", CALL_SECONDS="1").start()
+    kernel = Kernel(
+        tmp_path_factory.mktemp("home"), rules, GUARDIAN_POLICY="warn", CALL_SECONDS="3", CALL_MEMORY_MB="64"
+    ).start()
     with Client(kernel) as client:
         for name in BODIES:
             assert client.teach(name, request={"proceed": False})["status"] == "COMPLETE", name

@@ -1,0 +1,177 @@
+"""Plain data survives the wire as it was; what is not plain data is refused with a reason."""
+
+import datetime as dt
+import enum
+import math
+from collections import Counter, OrderedDict
+from contextlib import suppress
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import ormsgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batos import codec
+from batos.codec import Codec, CodecError, Ref, pack, unpack
+
+hashable = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8"))
+    | st.binary(),
+    lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
+    max_leaves=4,
+)
+scalars = (
+    hashable
+    | st.decimals(allow_nan=False)
+    | st.datetimes()
+    | st.datetimes(timezones=st.sampled_from([dt.UTC, ZoneInfo("Europe/Vienna"), ZoneInfo("Asia/Kolkata")]))
+    | st.dates()
+    | st.times()
+    | st.timedeltas()
+    | st.complex_numbers(allow_nan=False)
+    | st.binary(min_size=8, max_size=8).map(Ref)
+)
+plain = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner)
+        | st.sets(hashable, max_size=3)
+        | st.dictionaries(hashable, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def _same(left, right):
+    """Equality that tells types apart, all the way down."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left.items(), right.items(), strict=True))
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right, strict=True))
+    return left == right
+
+
+@given(plain)
+@settings(max_examples=400)
+def test_plain_data_comes_back_as_it_was(value):
+    """Every kind of plain data, nested as it likes, is unpacked to an equal value of the same type."""
+    assert _same(unpack(pack(value)), value)
+
+
+@given(st.binary(max_size=60))
+def test_random_bytes_are_a_value_or_an_error(data):
+    """No bytes do more than give a value or a CodecError."""
+    with suppress(CodecError):
+        pack(unpack(data))
+
+
+@pytest.mark.parametrize("code", range(-5, 20))
+@given(data=st.binary(max_size=40))
+@settings(max_examples=40)
+def test_random_extensions_are_a_value_or_an_error(code, data):
+    """No payload of any extension type does more than that either."""
+    with suppress(CodecError):
+        unpack(ormsgpack.packb(ormsgpack.Ext(code & 0x7F, data)))
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        (Point(1, 2), (1, 2)),
+        (Counter("aab"), {"a": 2, "b": 1}),
+        (OrderedDict(a=(1,)), {"a": (1,)}),
+        (Number.ONE, 1),
+        (bytearray(b"x"), b"x"),
+    ],
+)
+def test_subclasses_arrive_as_their_base(value, base):
+    """A subclass of a plain type is packed as the plain type."""
+    got = unpack(pack(value))
+    assert got == base
+    assert type(got) is type(base)
+
+
+class _Liar(int):
+    def __index__(self):
+        return 99
+
+    def bit_length(self):
+        return 0
+
+
+def test_a_subclass_cannot_lie():
+    """What a subclass overrides is not asked."""
+    assert unpack(pack([_Liar(5)])) == [5]
+
+
+REFUSED = {
+    "object": object(),
+    "enum": Colour.RED,
+    "generator": (x for x in []),
+    "function": len,
+    "surrogate": "\ud800",
+    "huge": 1 << (codec.MAX_BIGINT_BYTES * 8),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_not_plain_data_is_refused(kind):
+    """Objects, enums, generators, functions, lone surrogates and huge integers raise CodecError, in containers too."""
+    value = REFUSED[kind]
+    for wrapped in (value, [value], {"a": (value,)}):
+        with pytest.raises(CodecError):
+            pack(wrapped)
+
+
+def test_nesting_has_a_limit():
+    """Deep and cyclic values are refused, in both directions."""
+    deep = ()
+    for _ in range(200):
+        deep = (deep,)
+    cyclic = []
+    cyclic.append(cyclic)
+    for value in (deep, cyclic):
+        with pytest.raises(CodecError):
+            pack(value)
+    data = b"\xc0"
+    for _ in range(200):
+        data = ormsgpack.packb(ormsgpack.Ext(codec.TUPLE, b"\x91" + data))
+    with pytest.raises(CodecError):
+        unpack(data)
+
+
+def test_nan_and_zones():
+    """NaN stays NaN; a zone comes back as the zone it was."""
+    assert math.isnan(unpack(pack(float("nan"))))
+    moment = dt.datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Vienna"))
+    assert unpack(pack(moment)).tzinfo == ZoneInfo("Europe/Vienna")
+
+
+def test_references_are_the_codecs_own():
+    """A codec with its own references gives and takes them through extension 6."""
+    handles = Codec(lambda value: b"\x07" if isinstance(value, complex) else None, lambda payload: ("handle", payload))
+    assert handles.unpack(handles.pack([1j])) == [("handle", b"\x07")]
+    with pytest.raises(CodecError):
+        unpack(ormsgpack.packb(ormsgpack.Ext(codec.REF, b"short")))
