@@ -6,6 +6,7 @@ follow which is a fixed table: whatever a state answers, the orchestrator holds 
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from batos.plain import shown
 
 if TYPE_CHECKING:
     from batos.image.store import View
+    from batos.sandbox.world import Audit
 
 NEXT: dict[str, frozenset[str]] = {
     "IDLE": frozenset({"DECOMPOSING", "VALIDATING", "FAILED"}),
@@ -200,10 +202,17 @@ async def _check(ctx: Context, source: str) -> Step | dict[str, str]:
     verdict = await Trial(ctx.services.image, sandbox, ctx.target, brief).run(audit.source, proceed=proceed)
     if not verdict.passed:
         return _finding(audit.source, verdict.finding, [])
-    return _passed(ctx, audit, verdict, needs)
+    before = (await ctx.services.image.read(dispatch.look, ctx.target, brief["selector"])).value.source
+    return _passed(ctx, audit, verdict, needs, _diff(before, audit.source))
 
 
-def _passed(ctx: Context, audit: Any, verdict: Verdict, needs: list[str]) -> Step:
+def _diff(before: str, after: str) -> str:
+    """What an install would change, as a unified diff."""
+    lines = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), "active", "new")
+    return "".join(lines)
+
+
+def _passed(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str], diff: str) -> Step:
     data = {
         "generated_artifact": audit.source,
         "validation_error": None,
@@ -224,7 +233,7 @@ def _passed(ctx: Context, audit: Any, verdict: Verdict, needs: list[str]) -> Ste
         event = {
             "event": "approval_needed",
             "source": audit.source,
-            "diff": ctx.record.get("diff", ""),
+            "diff": diff,
             "evidence": verdict.evidence,
         }
         return Step(None, changes={"awaiting": "approval"}, data=data, events=[event], log=log)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batos.settings import Settings
 
 _NEEDED = ("ZODB", "BTrees", "zope.index", "pyzmq", "ormsgpack", "pydantic", "pydantic-settings", "rich", "nltk")
-_NEEDED_TOO = ("prompt_toolkit", "aiologger", "aiofiles", "llama-cpp-python", "llguidance", "watchfiles")
+_NEEDED_TOO = ("prompt_toolkit", "aiologger", "aiofiles", "llama-cpp-python", "llguidance")
 _FULL = ("torch", "transformers", "bitsandbytes", "accelerate", "peft", "sentence-transformers")
 
 
