@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 SIDE_BY_SIDE = 8
-CHUNK = 128
+CHUNK = 64
 
 
 @dataclass(slots=True)

@@ -53,8 +53,9 @@ def test_free_after_release_or_death(holder, kill):
         child.stdin.close()
         child.stdin = None
     child.wait()
-    with FileLock(file, timeout=10):
-        pass
+    with FileLock(file, timeout=10) as lock:
+        assert lock._held is not None
+    assert lock._held is None
 
 
 def test_cancelled_while_waiting(holder):

@@ -102,7 +102,7 @@ def test_host_shows_that_it_is_alive(peer):
     while "beat" not in read_frame(peer.from_host):
         pass
     write_frame(peer.to_host, {"op": "cancel", "id": 1})
-    peer.until(1)
+    assert peer.until(1)[-1]["error"]["type"] == "Cancelled"
 
 
 @pytest.mark.parametrize(
