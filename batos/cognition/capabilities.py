@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batos.cognition.literals import Literal, literals
+from batos.cognition.literals import Literal, literals, number_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +102,7 @@ _GENERIC = frozenset(
     ]
 )
 _PLAIN_NOUNS = frozenset("user number text string integer item object person someone n x word list".split())  # noqa: SIM905
+_NUMERIC = frozenset("number n integer count amount times year x y radius value age index limit".split())  # noqa: SIM905
 _WORD = re.compile(r"[^\W\d_]+(?:'s)?")
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
@@ -174,6 +175,11 @@ def nearest(text: str, known: Sequence[Capability], limit: int) -> list[Capabili
     return [known[index] for index in sorted(ranked[:limit])]
 
 
+def near(text: str, item: Capability) -> bool:
+    """Tell whether a capability has a word of meaning in common with a text."""
+    return bool((_stems(text) & _meaning(item)) - _GENERIC_STEMS)
+
+
 def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
     """Find the capability that some words mean.
 
@@ -203,7 +209,10 @@ def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | 
     left = [word for word in _WORD.findall(said) if _stem(word) not in own and word.casefold() not in own]
     wanted = item.parameters
     if left and wanted is not None and len(args) == len(wanted) - 1 and _together(left, said):
-        args.append(" ".join(left))
+        number = number_word(left[0]) if len(left) == 1 else None
+        if number is None and wanted[-1].name in _NUMERIC:
+            return None
+        args.append(" ".join(left) if number is None else number)
         left = []
     if left:
         return None
@@ -247,6 +256,9 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word.removesuffix(ending).removesuffix("e")
     return word.removesuffix("e") if len(word) > 3 else word
+
+
+_GENERIC_STEMS = frozenset(_stem(word) for word in _GENERIC | _PLAIN_NOUNS)
 
 
 def _line(summary: Any) -> str:

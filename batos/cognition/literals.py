@@ -100,6 +100,11 @@ def call(text: str) -> tuple[str, str, list[Any], dict[str, Any]] | None:
     return target, selector, args, kwargs
 
 
+def number_word(word: str) -> int | None:
+    """The number that a word says, zero to twenty; None for another word."""
+    return _NUMBER_WORDS.get(word.casefold())
+
+
 def grounded(value: Any, text: str) -> bool:
     """Tell whether a value stands in the words, so that nobody made it up."""
     low = text.casefold()

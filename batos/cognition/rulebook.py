@@ -23,11 +23,12 @@ Kind = Literal["teach", "send", "ask", "talk", "unclear"]
 Source = Literal["rules", "model", "memory"]
 Request = dict[str, Any]
 MAX_QUESTION = 240
+SMALL_TALK = 6
 KINDS: tuple[Kind, ...] = ("teach", "send", "ask", "talk", "unclear")
 
 _POLITE = (
-    r"^(?:(?:please|kindly|now|ok|okay|hey|(?:can|could|would|will) you|i want you to|i(?:'d| would) like you to"
-    r"|i need you to|let'?s|let us)[\s,]+)*"
+    r"^(?:(?:please|kindly|now|ok|okay|hey|hi|hello|(?:can|could|would|will) you|i want you to|i(?:'d| would) like you to"
+    r"|i need you to|let'?s|let us)[\s,!]+)*"
 )
 _MAKE = re.compile(
     _POLITE + r"(?:create|write|make|build|add|define|implement|generate|develop|code|program|design|give|i need|i want"
@@ -53,6 +54,12 @@ _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|good (?:morning|evening|day|night)|thanks|thank you|bye|goodbye|how are you|cheers)\b",
     re.IGNORECASE,
 )
+_TALKED = re.compile(
+    _POLITE + r"(?:simulate|imagine|play|have|hold) (?:an? |the )?(?:\w+ )?(?:conversation|dialogue|chat)",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"(?:that|if|whether|what|how|why|when|who|where)\b", re.IGNORECASE)
+_WHETHER = re.compile(r"(?:if|whether)\b", re.IGNORECASE)
 _ABILITY = re.compile(
     r"what (?:can|could) you do|what do you (?:know|understand)\b|(?:which|what|list|show)\b.*\b(?:methods|capabilities|skills"
     r"|selectors)\b",
@@ -84,35 +91,45 @@ class Translation:
     source: Source = "rules"
 
 
-def by_rule(text: str, known: list[Capability], target: Any) -> Translation:
-    """Translate words that are no call; the request is not checked yet."""
-    taught = teach_phrase(text)
-    if taught is not None:
-        return _teach_by_rule(text, *taught, target)
+def certain(text: str, known: list[Capability], target: Any) -> Translation | None:
+    """Translate words that leave nothing to a model: a mission that tells all, a capability that fits; else None."""
+    if teach_phrase(text) is not None or _TALKED.match(text):
+        found = by_rule(text, known, target)
+        return found if "parameters" in brief_of(found) else None
     better = _BETTER.match(text)
     if better is not None and any(item.selector == better["name"] for item in known):
         made = teach(text, words.Named(better["name"], None, words.persona_in(text)), [], target)
         return _with_brief(made, version="new")
     matched = capabilities.match(text, known)
-    if isinstance(matched, str):
-        return unclear(matched)
-    if matched is not None:
-        return send(target, matched.selector, matched.args, {})
-    if _GREETING.match(text):
+    return send(target, matched.selector, matched.args, {}) if isinstance(matched, capabilities.Matched) else None
+
+
+def by_rule(text: str, known: list[Capability], target: Any) -> Translation:
+    """Translate words that are not certain; the request is not checked yet."""
+    taught = teach_phrase(text)
+    if taught is not None:
+        return _teach_by_rule(text, *taught, target)
+    question = capabilities.match(text, known)
+    if isinstance(question, str):
+        return unclear(question)
+    if _GREETING.match(text) and len(text.split()) <= SMALL_TALK:
         return talk(text)
     if _ABILITY.search(text) or _HEALTH.search(text):
         return asked(text, target)
     phrase = re.sub(_POLITE, "", text, flags=re.IGNORECASE)
-    if (
-        phrase.split(" ")[0].casefold() in words.VERBS
-        and len(phrase.split()) > 1
-        and not _MAKE.match(phrase)
-        and not _ASKING.match(phrase)
-    ):
+    if _is_imperative(phrase):
         return _teach_by_rule(text, "", None, phrase, target)
     if _ASKING.match(phrase) or text.endswith("?"):
         return asked(text, target)
     return unclear("")
+
+
+def _is_imperative(phrase: str) -> bool:
+    first, _, rest = phrase.partition(" ")
+    if first.casefold() not in words.VERBS or not rest.strip() or _MAKE.match(phrase) or _ASKING.match(phrase):
+        return False
+    # "remember that …" tells something; only "check whether a … is …" asks for a capability.
+    return not _CLAUSE.match(rest) or _WHETHER.match(rest) is not None
 
 
 def teach_phrase(text: str) -> tuple[str, list[str] | None, str] | None:

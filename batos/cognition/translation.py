@@ -22,6 +22,7 @@ from batos.cognition.rulebook import (
     asked,
     brief_of,
     by_rule,
+    certain,
     checked,
     send,
     talk,
@@ -92,14 +93,19 @@ def rules(text: str, understands: Understands, *, target: Any = DEFAULT_TARGET) 
 
 
 def explicit(text: str, understands: Understands, *, target: Any = DEFAULT_TARGET) -> Translation | None:
-    """Translate what is not in doubt: a call such as `greet_user("Ada")`, a selector alone; None for other words."""
+    """Translate what is not in doubt, so that no model needs to be asked; None for other words.
+
+    A call such as `greet_user("Ada")`, a selector alone, a mission that tells its name and parameters, words that fit
+    one capability and hold its arguments.
+    """
     stripped = text.strip().removeprefix(">>>").strip()
     known = capabilities.read(understands)
     if any(item.selector == stripped for item in known):
         return checked(send(target, stripped, [], {}))
     read = call(stripped)
     if read is None or not words.is_selector(read[1]):
-        return None
+        found = certain(text.strip(), known, target)
+        return checked(found) if found is not None else None
     return checked(send(read[0] or target, *read[1:], intent=None if read[1] in {c.selector for c in known} else text))
 
 
@@ -108,7 +114,8 @@ def prompt(text: str, understands: Understands) -> tuple[tuple[dict[str, str], .
 
     Of many capabilities the MAX_LISTED that are nearest to the words are listed.
     """
-    listed = capabilities.nearest(text, capabilities.read(understands), MAX_LISTED)
+    described = [item for item in capabilities.read(understands) if item.parameters is not None or item.summary]
+    listed = capabilities.nearest(text, described, MAX_LISTED)
     lines = [f"- {item.selector}{item.shown}{': ' + item.summary if item.summary else ''}" for item in listed]
     user = "Capabilities:\n" + ("\n".join(lines) or "none yet") + f"\nWords: {text.strip()}"
     messages = ({"role": "system", "content": _SYSTEM}, {"role": "user", "content": user})
@@ -124,11 +131,9 @@ def parse(answer: str, text: str, understands: Understands, *, target: Any = DEF
     ruled = rules(text, understands, target=target)
     if not isinstance(fields, dict) or fields.get("kind") not in KINDS:
         return ruled
-    known = capabilities.read(understands)
-    if teach_phrase(text) is not None or (ruled.kind == "teach" and "version" in brief_of(ruled)):
-        found = _refined(ruled, fields, text)
-    else:
-        found = checked(_from_model(fields, text, known, ruled, target))
+    if explicit(text, understands, target=target) is not None:
+        return ruled
+    found = checked(_from_model(fields, text, capabilities.read(understands), ruled, target))
     return found if found is ruled else replace(found, source="model")
 
 
@@ -136,32 +141,52 @@ def _from_model(
     fields: dict[str, Any], text: str, known: list[Capability], ruled: Translation, target: Any
 ) -> Translation:
     kind: Kind = fields["kind"]
-    selector = str(fields.get("selector", ""))
-    match = next((item for item in known if item.selector == selector), None)
+    if teach_phrase(text) is not None:
+        return _refined(ruled, fields, text)
+    match = next((item for item in known if item.selector == fields.get("selector")), None)
     if match is not None and kind in ("send", "teach"):
         return _sent_by_model(fields, text, match, ruled, target)
-    if ruled.kind == "send":
-        return ruled
     if kind in ("teach", "send"):
-        named = words.Named(words.selector_from(selector.split("_")) or "", None, words.persona_in(text))
-        made = teach(text, named, _known_args(fields, text), target)
-        return _refined(ruled if ruled.kind == "teach" else made, fields, text)
+        return _taught_by_model(fields, text, ruled, target)
     if kind == "unclear":
-        return unclear(str(fields.get("question", "")))
+        return ruled if ruled.kind == "unclear" and ruled.question else unclear(str(fields.get("question", "")))
     return asked(text, target) if kind == "ask" else talk(text)
 
 
 def _sent_by_model(
     fields: dict[str, Any], text: str, match: Capability, ruled: Translation, target: Any
 ) -> Translation:
-    """A known capability: the model's arguments when they stand in the words and fit, else the rules', else a question."""
+    """A known capability: sent when the arguments stand in the words and fit, and the words are about it."""
     args = _known_args(fields, text)
     raw = fields.get("args")
-    if match.fits(len(args)) and (not isinstance(raw, list) or len(args) == len(raw)):
-        return send(target, match.selector, args, {})
-    if ruled.kind == "send" and ruled.request is not None and ruled.request["selector"] == match.selector:
+    whole = not isinstance(raw, list) or len(args) == len(raw)
+    about = capabilities.near(text, match)
+    # Small models send almost anything to what there is: without a word in common, a part of the words must be a value.
+    if not about and (ruled.kind in ("ask", "talk") or not _are_part(args, text)):
+        return ruled if ruled.kind != "teach" else unclear(match.question(0))
+    return (
+        send(target, match.selector, args, {})
+        if whole and match.fits(len(args))
+        else unclear(match.question(len(args)))
+    )
+
+
+def _are_part(args: list[Any], text: str) -> bool:
+    said = len(text.split())
+    return bool(args) and sum(len(str(item).split()) for item in args) < said
+
+
+def _taught_by_model(fields: dict[str, Any], text: str, ruled: Translation, target: Any) -> Translation:
+    """A new capability: named by the model, unless the rules read the words as a question or know the parameters."""
+    args = _known_args(fields, text)
+    if ruled.kind == "talk" or (ruled.kind == "ask" and not args) or brief_of(ruled).get("parameters"):
         return ruled
-    return unclear(match.question(len(args)))
+    named = words.Named(
+        words.selector_from(str(fields.get("selector", "")).split("_")) or "", None, words.persona_in(text)
+    )
+    if not words.is_selector(named.selector) and ruled.kind == "teach":
+        return _refined(ruled, fields, text)
+    return _refined(teach(text, named, args, target), fields, text)
 
 
 def _refined(translation: Translation, fields: dict[str, Any], text: str) -> Translation:
@@ -170,7 +195,9 @@ def _refined(translation: Translation, fields: dict[str, Any], text: str) -> Tra
     if translation.kind != "teach" or "parameters" in brief or not isinstance(fields.get("parameters"), list):
         return translation
     names = [words.parameter_name(str(item)) for item in fields["parameters"]]
-    found = list(dict.fromkeys(name for name in names if name and words.may_vary(name, text)))
+    # Parameters that name values in the words need not stand in them.
+    valued = len(names) == len(brief.get("args", [])) > 0
+    found = list(dict.fromkeys(name for name in names if name and (valued or words.may_vary(name, text))))
     args = brief.get("args", [])
     if not found or len(found) < len(args):
         return translation

@@ -156,14 +156,18 @@ def parameter_name(word: str) -> str | None:
 
 
 def may_vary(name: str, text: str) -> bool:
-    """Tell whether a word stands in a text as something that varies: not only as "the current time"."""
+    """Tell whether a word stands in a text as something that varies: "a user", "of users", "text", not "the time"."""
     said = [word.casefold() for word in _WORD.findall(text)]
+    wanted = name.rsplit("_", maxsplit=1)[-1].rstrip("s")
+    if wanted in VERBS and wanted not in _DATA_NOUNS:
+        return False
     for index, word in enumerate(said):
-        if word.rstrip("s") != name.rsplit("_", maxsplit=1)[-1].rstrip("s"):
-            continue
         before = said[max(0, index - 3) : index]
-        articles = [item for item in before if item in ("the", "this") or item in _INDEFINITE]
-        if not articles or articles[-1] not in ("the", "this"):
+        marks = [
+            item for item in before if item in ("the", "this") or item in _INDEFINITE | _COUNTS.keys() | _RELATIONS
+        ]
+        fixed = bool(marks) and marks[-1] in ("the", "this")
+        if word.rstrip("s") == wanted and not fixed and (marks or wanted in _DATA_NOUNS):
             return True
     return False
 

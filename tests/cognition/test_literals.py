@@ -81,9 +81,10 @@ def test_what_is_no_plain_call_is_none(text: str) -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_readers(text: str) -> None:
-    """Any text gives values and examples without an error."""
-    literals.literals(text)
-    literals.examples(text)
+    """Any text gives values that stand within it, and examples and calls without an error."""
+    found = literals.literals(text)
+    assert all(0 <= item.start < item.end <= len(text) for item in found)
+    assert len(literals.examples(text).rest) <= len(text) + text.count("(")
     literals.call(text)
 
 
