@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from batos.guardian import names as known
 from batos.guardian.depths import CLEAN, Depths
+from batos.guardian.syntax import children, walk
 
 _HIGHER_ORDER = frozenset({"sorted", "min", "max"})
 
@@ -47,7 +48,7 @@ class Changes:
 
     def inside(self, node: ast.AST) -> Change | None:
         """The first change anywhere in a node, also in what only runs later."""
-        return next((self._at[id(part)] for part in ast.walk(node) if id(part) in self._at), None)
+        return next((self._at[id(part)] for part in walk(node) if id(part) in self._at), None)
 
     def now(self, node: ast.AST) -> Change | None:
         """The first change that evaluating an expression or a simple statement makes, or hands to somebody."""
@@ -59,7 +60,7 @@ class Changes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             parts: list[ast.AST] = [*node.decorator_list, *node.args.defaults]
             return self.first(parts)
-        return self.first(list(ast.iter_child_nodes(node)))
+        return self.first(list(children(node)))
 
     def first(self, nodes: list[ast.AST]) -> Change | None:
         """The first change that any of the nodes makes."""
@@ -91,7 +92,7 @@ class Changes:
         number = isinstance(node.value, ast.Constant) and isinstance(node.value.value, (int, float, complex))
         if self._depths.of(target) > 0 or not known.changes_in_place(type(node.op).__name__, number):
             return None
-        return _change(node, f"{target.id} came from a slot, and may change in place here")
+        return _change(node, f"{target.id} came from a slot and may change in place; that cannot be decided")
 
     def _of_call(self, call: ast.Call) -> str:
         depths = self._depths
@@ -190,7 +191,7 @@ class Changes:
         """Names that take a function that changes something change something when they are used."""
         if self._holds_changer(value):
             for target in targets:
-                for part in ast.walk(target):
+                for part in walk(target):
                     key = self._scopes.key(part) if isinstance(part, ast.Name) else ""
                     if key and key != self._depths.me and key in self._scopes.bound:
                         self._changers.add(key)
@@ -210,7 +211,7 @@ class Changes:
                 parts = [part.elt if isinstance(part, ast.GeneratorExp) else part for part in handed]
                 return any(self._holds_changer(part) for part in parts if not isinstance(part, ast.Name))
             case _:
-                return any(self._holds_changer(part) for part in ast.iter_child_nodes(value))
+                return any(self._holds_changer(part) for part in children(value))
 
 
 def _change(node: ast.expr | ast.stmt, message: str) -> Change:

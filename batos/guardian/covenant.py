@@ -13,6 +13,7 @@ from batos.guardian import names as known
 from batos.guardian.changes import Change, Changes
 from batos.guardian.depths import Depths, imported
 from batos.guardian.findings import Finding
+from batos.guardian.syntax import children, walk
 
 FLAG = "self._p_changed = True"
 _STEPS = 50_000
@@ -82,7 +83,7 @@ def bad_exits(method: ast.FunctionDef | ast.AsyncFunctionDef, tree: ast.Module) 
 
 def _rebound(method: ast.FunctionDef | ast.AsyncFunctionDef) -> list[Finding]:
     scopes_own = _first(method)
-    for node in ast.walk(method):
+    for node in walk(method):
         if isinstance(node, ast.Name) and node.id == scopes_own and not isinstance(node.ctx, ast.Load):
             mend = f"Use another name for it; {scopes_own} stays the receiver."
             message = f"{scopes_own} is bound to something else"
@@ -152,7 +153,7 @@ class _Walk:
                 self._leave(node, self._after(state, value))
                 return None
             case ast.Raise():
-                self._after(state, *ast.iter_child_nodes(node))
+                self._after(state, *children(node))
                 return None
             case ast.Break():
                 self._breaks.append(state)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.scopes import Function, Scopes, parameters
+from batos.guardian.syntax import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +49,7 @@ class Depths:
     def __init__(self, function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> None:
         self.function = function
         self.scopes = Scopes(function)
-        self.nodes = list(ast.walk(function))
+        self.nodes = list(walk(function))
         self._modules = {**modules, **imported(self.nodes)}
         self._module_names = {part for name in self._modules.values() for part in _prefixes(name)}
         self._assigned = self._bound_otherwise()
@@ -296,7 +297,7 @@ class Depths:
     def _bind_patterns(self, match: ast.Match, subject: ast.expr) -> None:
         if self.of(subject) < CLEAN:
             for case in match.cases:
-                for node in ast.walk(case.pattern):
+                for node in walk(case.pattern):
                     key = self.scopes.key(node)
                     if key:
                         self._lower(key, 0)
@@ -349,7 +350,7 @@ class Depths:
             elif isinstance(node, ast.Lambda) and id(node) not in direct:
                 self._open(node)
             elif isinstance(node, ast.ClassDef):
-                for inner in ast.walk(node):
+                for inner in walk(node):
                     if isinstance(inner, _DEFERRED):
                         self._open(inner)
 
@@ -368,7 +369,7 @@ class Depths:
 
 
 def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) and node.value is not None:
             yield node.value
 

@@ -6,6 +6,7 @@ import ast
 
 from batos.guardian.modules import PURE_MODULES, allowed
 from batos.guardian.policy import unbound_names
+from batos.guardian.syntax import walk
 
 _FROM = {
     "collections": "Counter OrderedDict defaultdict deque namedtuple ChainMap",
@@ -61,7 +62,7 @@ def _is_datetime_module(tree: ast.AST) -> bool:
 def _attributes(name: str, tree: ast.AST) -> set[str]:
     return {
         node.attr
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
     }
 
@@ -74,5 +75,5 @@ def _chained(name: str, attributes: set[str], tree: ast.AST) -> bool:
         and node.value.attr in attributes
         and isinstance(node.value.value, ast.Name)
         and node.value.value.id == name
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batos.guardian.findings import Finding
 from batos.guardian.modules import PURE_MODULES, allowed, reachable
+from batos.guardian.syntax import children, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +62,8 @@ def policy(tree: ast.Module, modules: frozenset[str] = PURE_MODULES) -> list[Fin
     """Find what methods do not use."""
     found: list[Finding] = []
     bound = bound_names(tree)
-    in_class = {id(part) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for part in ast.walk(node)}
-    for count, node in enumerate(ast.walk(tree)):
+    in_class = {id(part) for node in walk(tree) if isinstance(node, ast.ClassDef) for part in walk(node)}
+    for count, node in enumerate(walk(tree)):
         if count > NODE_LIMIT:
             found.append(_finding("policy", "size", tree, "the method is too large", "Divide it into several methods."))
             break
@@ -130,13 +131,13 @@ def _yields(tree: ast.Module) -> Iterator[ast.expr]:
             yield node
             return
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            todo += ast.iter_child_nodes(node)
+            todo += children(node)
 
 
 def bound_names(tree: ast.AST) -> set[str]:
     """Every name that a source binds anywhere."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 found.add(name)
@@ -157,7 +158,7 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 def unbound_names(tree: ast.AST) -> set[str]:
     """The names that a source uses and nobody binds, built-ins left out."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    used = {node.id for node in walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return used - bound_names(tree) - set(dir(builtins))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TypeGuard
 
+from batos.guardian.syntax import children, walk
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -60,7 +62,7 @@ class Scopes:
                 self._walk(child, chain)
             self._enter(node, chain)
             return
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self._walk(child, chain)
 
     def _resolve(self, name: str, chain: list[dict[str, str]]) -> str:
@@ -90,7 +92,7 @@ def _children(node: ast.AST) -> list[ast.AST]:
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         inner = [part for place, each in enumerate(node.generators) for part in _of_clause(each, first=place == 0)]
         return [*parts, *inner]
-    return list(ast.iter_child_nodes(node))
+    return list(children(node))
 
 
 def _of_clause(clause: ast.comprehension, *, first: bool) -> list[ast.expr]:
@@ -112,13 +114,13 @@ def _bound_in(scope: ast.AST) -> set[str]:
         if bound:
             names.add(bound)
         if not isinstance(node, (*_FUNCTIONS, *_COMPREHENSIONS)):
-            todo += ast.iter_child_nodes(node)
+            todo += children(node)
         else:
             todo += _outside(node)
             # A walrus in a comprehension binds outside of it.
-            todo += [walrus.target for walrus in ast.walk(node) if isinstance(walrus, ast.NamedExpr)]
+            todo += [walrus.target for walrus in walk(node) if isinstance(walrus, ast.NamedExpr)]
     if isinstance(scope, _COMPREHENSIONS):
-        names = {name.id for part in scope.generators for name in ast.walk(part.target) if _stores(name)}
+        names = {name.id for part in scope.generators for name in walk(part.target) if _stores(name)}
     return names - elsewhere
 
 

@@ -85,7 +85,7 @@ def test_audits_are_quick_enough_to_end():
 def stdlib_methods() -> list[tuple[str, str]]:
     """Methods of the standard library that change nothing, as their names and values say: properties and dunders that read."""
     import calendar
-    import datetime
+    import datetime as dt
     import fractions
     import ipaddress
     import pathlib
@@ -97,7 +97,7 @@ def stdlib_methods() -> list[tuple[str, str]]:
         r"__(str|repr|eq|lt|le|gt|ge|len|contains|format|abs|neg|pos|bool|int|float|add|sub|mul)__|as_.*|is_.*"
     )
     found = []
-    for module in (calendar, datetime, fractions, ipaddress, pathlib, statistics, string, wrap):
+    for module in (calendar, dt, fractions, ipaddress, pathlib, statistics, string, wrap):
         for cls in vars(module).values():
             if not inspect.isclass(cls) or cls.__module__ != module.__name__:
                 continue
@@ -112,14 +112,15 @@ def stdlib_methods() -> list[tuple[str, str]]:
 
 
 def test_false_alarms_are_few():
-    """Of the standard library's methods that only read (by their names), nearly all pass without a flag."""
+    """Of the standard library's methods that only read, nine of ten pass; the others call what nobody can decide."""
     methods = stdlib_methods()
     assert len(methods) > 100
     # A property that keeps what it computed changes its object; those are right to be found.
     caching = re.compile(r"self\.\w+ = |self\.\w+\[.*\] = |\.append|object\.__setattr__|setattr")
     reading = [(name, source) for name, source in methods if not caching.search(source)]
-    alarms = [name for name, source in reading if covenant(source)]
-    assert len(alarms) <= 0.05 * len(reading), alarms
+    alarms = [(name, found[0].message) for name, source in reading if (found := covenant(source))]
+    assert len(alarms) <= 0.1 * len(reading), alarms
+    assert [name for name, message in alarms if "decided" not in message] == []
 
 
 def test_whole_modules_do_not_crash_it():
