@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _SNAPSHOT_LIMIT = 1 << 18
 _LARGE_SLOT = 1 << 15
 _TEXT_LIMIT = 2000
+_NAME_LIMIT = 200
+_LINES = 1 << 20
 _END_SECONDS = 1.0
 _SIGNALS = {
     -31: "a forbidden system call",
@@ -65,7 +67,9 @@ class Activation:
                 message = await self._hear(worker)
                 if message[0] in LAST_WORDS:
                     return self._last(message)
-                await worker.transmit(await self._answer(message))
+                answer = await self._answer(message)
+                self._call.count_bytes(len(answer))
+                await worker.transmit(answer)
         finally:
             self._call.pool.retire(worker)
 
@@ -95,7 +99,10 @@ class Activation:
     async def _load(self, ref: Ref) -> list[Any]:
         """Give the snapshot of an object: slots packed one by one, large ones by name only, and its selectors."""
         slots, understands = await ending(self._call.world.snapshot(ref))
-        told = self._told[ref] = {name: self._codec.pack(value) for name, value in slots.items()}
+        try:
+            told = self._told[ref] = {name: self._codec.pack(value) for name, value in slots.items()}
+        except CodecError as error:
+            raise Ended(MethodError(f"the slots of {ref.hex} cannot be handed to a method: {error}")) from None
         room = _SNAPSHOT_LIMIT
         packed, large = {}, []
         for name, data in sorted(told.items(), key=lambda item: len(item[1])):
@@ -222,7 +229,9 @@ class Activation:
         if message[0] == "broken":
             slots = ", ".join(str(name) for name in message[1])[:_TEXT_LIMIT]
             text = f"{self._selector} changed {slots} and ended without self._p_changed = True after it"
-            raise CovenantViolationError(text, slots=message[1][:100], output=call.output, **details)
+            raise CovenantViolationError(
+                text, slots=[name[:_NAME_LIMIT] for name in message[1][:100]], output=call.output, **details
+            )
         fields = message[1]
         index = fields.get("remote", -1)
         if type(index) is int and 0 <= index < len(call.errors):
@@ -231,15 +240,15 @@ class Activation:
 
 
 def _method_error(fields: dict[str, Any], output: str, selector: str) -> BatosError:
-    kind, text = str(fields.get("type", "Exception")), str(fields.get("text", ""))[:_TEXT_LIMIT]
+    kind, text = str(fields.get("type", "Exception"))[:_NAME_LIMIT], str(fields.get("text", ""))[:_TEXT_LIMIT]
     if kind == "MemoryError":
         return MemoryExceeded(f"{selector} ran out of memory", selector=selector, output=output)
     return MethodError(
         f"{kind}: {text}" if text else kind,
         error_type=kind,
         error_text=text,
-        line=fields.get("line", 0),
-        traceback="\n".join(fields.get("traceback", [])),
+        line=fields.get("line", 0) if fields.get("line", 0) in range(_LINES) else 0,
+        traceback="\n".join(fields.get("traceback", []))[:_TEXT_LIMIT],
         output=output,
         selector=selector,
     )

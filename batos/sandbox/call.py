@@ -113,9 +113,17 @@ class Call:
             Ended: The budget is used up.
         """
         self._requests += 1
-        self._bytes += size
         if self._requests > self.limits.requests:
             raise Ended(MethodError(f"more than {self.limits.requests} requests in one call"))
+        self.count_bytes(size)
+
+    def count_bytes(self, size: int) -> None:
+        """Count what goes in either direction.
+
+        Raises:
+            Ended: The budget is used up.
+        """
+        self._bytes += size
         if self._bytes > self.limits.bytes * BYTES_FACTOR:
             raise Ended(MethodError(f"more than {self.limits.bytes * BYTES_FACTOR} bytes moved in one call"))
 

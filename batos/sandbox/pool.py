@@ -72,6 +72,8 @@ class Pool:
         self._closing = False
         self._up: asyncio.Event = asyncio.Event()
         self._broken = ""
+        self._walls: dict[str, Any] = {}
+        self._layers: dict[str, Any] = {}
 
     async def open(self) -> None:
         """Start the zygote.
@@ -92,14 +94,29 @@ class Pool:
                 report = await loop.sock_recv(ours, _MESSAGE_LIMIT)
         except (OSError, TimeoutError):
             report = b""
-        if not report:
+        try:
+            self.report = self._same_walls(json.loads(report or b'{"refused": "it died"}'))
+        except SandboxRefused:
             ours.close()
             await self._end_process()
-            raise SandboxRefused("the sandbox's zygote does not start")
-        self.report = json.loads(report)
+            raise
         self._control = ours
         loop.add_reader(ours.fileno(), self._listen)
         self._up.set()
+
+    def _same_walls(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Take a zygote's report; one that came up weaker than the first was never proven.
+
+        Raises:
+            SandboxRefused: It did, or it did not come up at all.
+        """
+        if "refused" in report:
+            raise SandboxRefused(f"the sandbox's zygote does not start: {report['refused']}")
+        walls = {name: report[name] for name in ("namespaces", "empty_root", "uid")}
+        self._walls = self._walls or walls
+        if walls != self._walls:
+            raise SandboxRefused("the sandbox's zygote came up with other walls than at the start")
+        return report
 
     async def take(self, limits: Limits | None = None) -> Worker:
         """Give a ready worker, from the pool or freshly forked.
@@ -161,9 +178,11 @@ class Pool:
             refusal = ZygoteLost if worker.fault == LOST or not self._up.is_set() else SandboxRefused
             raise refusal("a worker does not start", status=worker.exit_status)
         try:
-            word, self.report["worker"] = KernelCodec().unpack(ready)
-            if word != "ready":
-                raise ProtocolFault("no greeting")
+            word, layers = KernelCodec().unpack(ready)
+            self._layers = self._layers or layers
+            if word != "ready" or layers != self._layers:
+                raise ProtocolFault("another greeting than the first worker's")
+            self.report["worker"] = layers
         except ValueError:
             worker.kill()
             raise SandboxRefused("a worker does not start") from None

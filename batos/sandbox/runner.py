@@ -11,8 +11,7 @@ from batos.errors import BatosError, SandboxRefused
 from batos.guardian.modules import PURE_MODULES
 from batos.sandbox.call import Call, Candidate
 from batos.sandbox.pool import Pool, ZygoteLost
-from batos.sandbox.selftest import verdict
-from batos.sandbox.tasks import audit_in_worker, probe_workers
+from batos.sandbox.tasks import audit_in_worker, probe_workers, verdict
 from batos.sandbox.world import Audit, Limits, Outcome, World
 
 if TYPE_CHECKING:

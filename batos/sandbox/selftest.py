@@ -1,7 +1,6 @@
 """The proof at start: in a real worker, what must fail is tried.
 
-`probe` runs in the worker; `verdict` judges in the kernel. A wall that was asked for but does not stand shows here and
-nowhere else.
+A wall that was asked for but does not stand shows here and nowhere else. The kernel judges what is found: `tasks.verdict`.
 """
 
 from __future__ import annotations
@@ -75,20 +74,3 @@ def _read_descriptors() -> None:
 def _trace() -> None:
     with contextlib.suppress(OSError):
         syscall("ptrace", 0, 0, 0, 0)
-
-
-def verdict(layers: dict[str, Any], probes: dict[str, bool], *, trace_killed: bool) -> list[str]:
-    """Say what is missing for the level `full`; an empty list: nothing.
-
-    Args:
-        layers: What zygote and worker say that they achieved.
-        probes: What `probe` gave.
-        trace_killed: Whether the deadly call killed its worker.
-    """
-    missing = [name for name in ("seccomp", "rlimits") if not layers.get(name)]
-    if not layers.get("landlock") and not layers.get("namespaces"):
-        missing.append("landlock or namespaces")
-    missing += [f"the wall against «{name}»" for name, stopped in probes.items() if not stopped]
-    if not trace_killed:
-        missing.append("the wall against «trace»")
-    return missing

@@ -66,6 +66,23 @@ async def probe_workers(pool: Pool, limits: Limits) -> tuple[dict[str, bool], bo
     return {str(name): stopped is True for name, stopped in found.items()}, worker.exit_status == _FORBIDDEN_CALL
 
 
+def verdict(layers: dict[str, Any], probes: dict[str, bool], *, trace_killed: bool) -> list[str]:
+    """Say what is missing for the level `full`; an empty list: nothing.
+
+    Args:
+        layers: What zygote and worker say that they achieved.
+        probes: What `selftest.probe` found.
+        trace_killed: Whether the deadly call killed its worker.
+    """
+    missing = [name for name in ("seccomp", "rlimits") if not layers.get(name)]
+    if not layers.get("landlock") and not layers.get("namespaces"):
+        missing.append("landlock or namespaces")
+    missing += [f"the wall against «{name}»" for name, stopped in probes.items() if not stopped]
+    if not trace_killed:
+        missing.append("the wall against «trace»")
+    return missing
+
+
 def _probe_task(limits: Limits, *, deadly: bool) -> bytes:
     return KernelCodec().pack(["probe", {"memory": limits.memory_mb << 20, "deadly": deadly}])
 

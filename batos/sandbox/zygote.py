@@ -28,6 +28,17 @@ def main() -> NoReturn:
     """Run the zygote; its settings are the first argument, as JSON."""
     settings: dict[str, Any] = json.loads(sys.argv[1])
     control = socket.socket(fileno=CONTROL)
+    try:
+        report = _prepare(settings, control)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the kernel must hear why there is no sandbox
+        control.send(json.dumps({"refused": f"{type(error).__name__}: {error}"[:500]}).encode())
+        os._exit(1)
+    control.send(json.dumps(report).encode())
+    _Nursery(control, settings).serve()
+
+
+def _prepare(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]:
+    """Load everything, and leave the system behind."""
     confinement.die_with_parent()
     missing = library.preload(settings["modules"])
     report: dict[str, Any] = {"time_zones": library.keep_time_zones(), "missing_modules": missing}
@@ -37,8 +48,7 @@ def main() -> NoReturn:
     sys.path.clear()
     gc.collect()
     gc.freeze()
-    control.send(json.dumps(report).encode())
-    _Nursery(control, settings).serve()
+    return report
 
 
 _address_space = 0

@@ -13,7 +13,7 @@ import pytest
 
 from batos.errors import SandboxRefused
 from batos.sandbox.runner import Sandbox
-from batos.sandbox.selftest import verdict
+from batos.sandbox.tasks import verdict
 from tests.sandbox.memory_world import MemoryWorld
 
 ROOT = Path(__file__).parents[2]
