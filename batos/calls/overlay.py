@@ -26,10 +26,13 @@ class Overlay:
     Args:
         image: The image that is read.
         at: The moment that is read, as a tid; None reads what is current.
+        selector: The message that is about to be understood, where a candidate is tried.
     """
 
-    def __init__(self, image: Image, *, at: str | None = None) -> None:
+    def __init__(self, image: Image, *, at: str | None = None, selector: str = "") -> None:
         self._image = image
+        self._selector = selector
+        self._understood: dict[Ref, frozenset[str]] = {}
         self._at = at
         self.writes: Writes = {}
         self.reads: Reads = {}
@@ -40,6 +43,7 @@ class Overlay:
         """Give the data slots that an object shows, with what this call wrote, and the selectors it understands."""
         seen, tid = await self._image.read(dispatch.snapshot, ref, self.writes, at=self._at)
         self._note(seen.reads, tid)
+        self._understood[ref] = seen.understands
         return seen.slots, seen.understands
 
     async def look(self, ref: Ref, selector: str) -> Looked:
@@ -62,7 +66,15 @@ class Overlay:
         )
 
     def write(self, ref: Ref, name: str, value: Any) -> None:
-        """Change a slot in this overlay alone."""
+        """Change a slot in this overlay alone.
+
+        Raises:
+            MethodError: The name is that of a message that the object understands, or is about to.
+        """
+        if name == self._selector or name in self._understood.get(ref, ()):
+            raise MethodError(
+                f"`{name}` is a message, so no slot can have its name", "Keep the value in a slot of another name."
+            )
         self.writes.setdefault(ref, {})[name] = value
 
     def savepoint(self) -> Writes:

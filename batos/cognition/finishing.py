@@ -68,7 +68,7 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
     """Send the original message to the candidate; its writes stay in the overlay."""
     image, sandbox = ctx.services.image, ctx.services.sandbox
     brief = ctx.brief
-    overlay = Overlay(image)
+    overlay = Overlay(image, selector=brief["selector"])
     try:
         outcome = await sandbox.call(
             overlay,

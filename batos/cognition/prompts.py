@@ -28,7 +28,7 @@ Rules:
 - Answer with the body of the method that is begun for you, nothing else: no explanation, no call of it, no second function.
 - Return the answer with `return`. Do not print it. Do not use input().
 - Import what you use inside the method, from the standard library only.
-- The object keeps its state in slots: read `self.name`, with a default `getattr(self, 'name', default)`. A slot that is not there yet must be made first.
+- The object keeps its state in slots: read `self.name`, with a default `getattr(self, 'name', default)`. A slot that is not there yet must be made first. Slot names begin with a letter, and are not the method's own name.
 - A method that changes a slot, or a list or dictionary in a slot, ends with the line `self._p_changed = True`, just before its return. A method that changes nothing does not have that line.
 - Never replace a collection to add to it: add to the one that is there."""
 

@@ -37,7 +37,7 @@ NEXT: dict[str, frozenset[str]] = {
 }
 
 _CONTEXT_CHARACTERS = 2000
-_RELEVANT = 0.45  # share of a query's weight that a snippet must cover: what is beside the point costs seconds to read
+_RELEVANT = 0.45  # least score of a snippet or a method: what is beside the point costs seconds to read
 _SNIPPETS_A_QUERY = 2
 _KNOWN_METHODS = 6
 _SIMILAR = 3
@@ -97,7 +97,8 @@ async def delegating(ctx: Context) -> Step:
 
 
 def _research(view: View, queries: list[str], target: Any, words: str) -> dict[str, Any]:
-    near = [hit["selector"] for hit in catalog.similar(view, target, words, _KNOWN_METHODS)]
+    hits = catalog.similar(view, target, words, _KNOWN_METHODS)
+    near = [hit["selector"] for hit in hits if hit["score"] >= _RELEVANT]
     known = [line for line in dispatch.signatures(view, target) if line.partition("(")[0] in near]
     return {"snippets": _snippets(view, queries), "known": known, "similar": near[:_SIMILAR]}
 

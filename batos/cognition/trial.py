@@ -47,7 +47,7 @@ class Trial:
         verdict = Verdict(passed=True)
         examples = briefs.examples(self._brief)
         for example in examples:
-            overlay = Overlay(self._image)
+            overlay = Overlay(self._image, selector=self._selector)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
@@ -120,7 +120,7 @@ class Trial:
 
     async def _rehearse(self, source: str, evidence: list[dict[str, Any]]) -> str:
         args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
-        overlay = Overlay(self._image)
+        overlay = Overlay(self._image, selector=self._selector)
         call = show_call(self._selector, args, kwargs)
         try:
             outcome = await self._sandbox.call(
