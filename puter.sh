@@ -224,6 +224,7 @@ start_system() {
     wait_for_kernel "$(status_field pid)"
     return
   fi
+  last_line=$(tail -n 1 "$BATOS_HOME/run/kernel.log" 2>/dev/null) || true
   "$PY" "$WATCHDOG" --background </dev/null >"$BATOS_HOME/run/watchdog.out" 2>&1 &
   started=$!
   wait_for_kernel "$started"
@@ -237,8 +238,7 @@ wait_for_kernel() {
       case $(status_field state) in
         serving) return ;;
         refused) die "$(status_field message)
-$(tail -n 6 "$BATOS_HOME/run/kernel.log")
-$(status_field hint)" 2 ;;
+$(tail -n 2 "$BATOS_HOME/run/kernel.log")" 2 ;;
       esac
       restarts=$(status_field restarts)
       ((${restarts:-0} < MANY_RESTARTS)) ||

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 _KEPT = {"BATOS_WEIGHTS_CACHE"}
 _FOREIGN = {"LLAMA_MODEL_PATH", "OPENAI_BASE_URL", "OPENAI_API_KEY"}
