@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from batos.cognition.translation import DEFAULT_TARGET
-from batos.errors import BatosError, StartError
+from batos.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return _run(Settings.load(), options)
     except StartError as error:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return error.exit_code
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
@@ -76,10 +77,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         from batos.client import missions
 
         work = missions.run(settings, options.mission, _reporter(options), target=options.target, patience=options.wait)
-        try:
-            return runner.run(work)
-        except BatosError:
-            return missions.NO_KERNEL
+        return runner.run(work)
 
 
 def _reporter(options: argparse.Namespace) -> Reporter:

@@ -29,7 +29,7 @@ class LiveLine:
 
     def __init__(self, console: Console) -> None:
         self._began = time.monotonic()
-        self._state = ""
+        self._state = "waiting"
         self._attempt = 1
         self._text = ""
         self._tokens = 0
@@ -44,6 +44,10 @@ class LiveLine:
     def stop(self) -> None:
         """Take the line away."""
         self._live.stop()
+
+    def begin(self, state: str) -> None:
+        """Something begins that tells no events yet."""
+        self._state = state
 
     def hear(self, event: dict[str, Any]) -> None:
         """Take in an event of the request."""
@@ -62,7 +66,7 @@ class LiveLine:
 
     def line(self) -> str:
         """The line as text."""
-        parts = [self._state or "waiting"]
+        parts = [self._state]
         if self._attempt > 1:
             parts.append(f"attempt {self._attempt}")
         writing = time.monotonic() - self._first_token

@@ -105,6 +105,7 @@ class Session:
         try:
             if text.startswith("/"):
                 return await self._slash(text)
+            self.show.started({"command": "translate"})
             translation = await self.translator.translate(text, self.target)
             self.show.translated(text, translation)
             if translation.request is None:

@@ -118,6 +118,7 @@ class Show:
         del text
         request = translation.request
         if request is None:
+            self._end()
             mark = "? " if translation.kind == "unclear" else ""
             self._say(f"{mark}{translation.question}", "yellow" if mark else "")
         elif translation.kind in ("teach", "send"):
@@ -128,13 +129,15 @@ class Show:
 
     def started(self, request: Message) -> None:
         """A request goes out: the live line begins."""
-        del request
         self._started = time.monotonic()
-        if self._live and self._line is None:
+        if not self._live:
+            return
+        if self._line is None:
             from batos.client.live import LiveLine
 
             self._line = LiveLine(self.console)
             self._line.start()
+        self._line.begin("translating" if request.get("command") == "translate" else "waiting")
 
     def event(self, event: Message) -> None:
         """An event of the running request."""
