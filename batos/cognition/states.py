@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from batos.cognition import brief as briefs
 from batos.cognition import finishing, prompts
 from batos.cognition.candidates import extract
+from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
 from batos.cognition.trial import Trial, Verdict
 from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyViolation
@@ -82,8 +83,9 @@ def _queries(text: str) -> list[str]:
 
 async def delegating(ctx: Context) -> Step:
     """BABS searches Fractal Memory, and what the target can do already."""
-    queries = ctx.data["research_plan"]
-    found = (await ctx.services.image.read(_research, queries, ctx.target, prompts.words(ctx.brief))).value
+    queries, told = ctx.data["research_plan"], prompts.words(ctx.brief)
+    wanted = teach_phrase(told) or told  # «create a method to» is in every mission, and says nothing of this one
+    found = (await ctx.services.image.read(_research, queries, ctx.target, wanted)).value
     snippets, known, similar = found["snippets"], found["known"], found["similar"]
     events: list[dict[str, Any]] = [{"event": "artifact", "kind": "context", "snippets": len(snippets)}]
     if similar:

@@ -1,4 +1,4 @@
-"""Puts in what a source lacks: the Covenant's line where a way out misses it, and imports of allowed modules.
+"""Mends what a rule can mend: the Covenant's line where a way out misses it, imports of allowed modules, slot names.
 
 The text is edited line by line, so that formatting and comments stay; each edit is checked against the same edit of the
 syntax tree, and where the text does not come out the same (several statements in a line, for one) the tree is written
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from batos.guardian.covenant import FLAG, Exit, bad_exits, is_flag, methods_of
 from batos.guardian.imports import missing_imports
 from batos.guardian.modules import PURE_MODULES
+from batos.guardian.slot_names import rename_slots
 
 _ROUNDS = 60
 
@@ -36,7 +37,7 @@ def mend(source: str, modules: frozenset[str] = PURE_MODULES) -> tuple[str, list
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source, []
-    done = []
+    source, done = rename_slots(source, tree)
     lines = missing_imports(tree, modules)
     if lines:
         source = _with_imports(source, lines)

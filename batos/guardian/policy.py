@@ -93,6 +93,11 @@ def _of_node(  # noqa: C901, PLR0912 - one case a kind of node
         case ast.Attribute(attr=attr):
             if attr in _INSIDES or (attr.startswith("_") and not _is_open(node, private=private)):
                 yield _underscore(node, attr)
+        case ast.Call(
+            func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"), args=[_, ast.Constant(value=str(name)), *_]
+        ):
+            if name.startswith("_") and name not in _OPEN_UNDERSCORES | {"_p_changed"}:
+                yield _underscore(node, name)
         case ast.Global():
             yield _finding("policy", "global", node, "a method has no globals", "Keep it in a slot of self.")
         case ast.TryStar():
