@@ -84,7 +84,9 @@ def _queries(text: str) -> list[str]:
 async def delegating(ctx: Context) -> Step:
     """BABS searches Fractal Memory, and what the target can do already."""
     queries, told = ctx.data["research_plan"], prompts.words(ctx.brief)
-    wanted = teach_phrase(told) or told  # «create a method to» is in every mission, and says nothing of this one
+    # «create a method to» is in every mission, and says nothing of this one.
+    taught = teach_phrase(told)
+    wanted = taught[2] if taught is not None else told
     found = (await ctx.services.image.read(_research, queries, ctx.target, wanted)).value
     snippets, known, similar = found["snippets"], found["known"], found["similar"]
     events: list[dict[str, Any]] = [{"event": "artifact", "kind": "context", "snippets": len(snippets)}]

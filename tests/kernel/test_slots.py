@@ -2,7 +2,7 @@
 
 from tests.kernel.harness import Client, Kernel, writes
 
-OWN_NAME = "def tally(self):\n    self.tally = 1\n    self._p_changed = True\n    return self.tally\n"
+OWN_NAME = "def tally(self):\n    setattr(self, 'tal' + 'ly', 1)\n    self._p_changed = True\n    return 1\n"
 RIGHT = "def tally(self):\n    self.total = getattr(self, 'total', 0) + 1\n    self._p_changed = True\n    return self.total\n"
 NOT_DATA = "def gather(self):\n    self.things = [object()]\n    self._p_changed = True\n"
 
