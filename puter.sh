@@ -151,22 +151,28 @@ build_llama() {
   fi
 }
 
+# Shows a build's output as one line that is rewritten on a terminal, and as a line now and then elsewhere.
 show_build() {
-  local line shown='' text began=$SECONDS
-  while IFS= read -r line; do
-    text=
-    if [[ $line =~ \[\ *([0-9]+)/([0-9]+)\]\ (Building|Linking) ]]; then
-      text="building llama.cpp [${BASH_REMATCH[1]}/${BASH_REMATCH[2]}], $((SECONDS - began)) s"
-      if [[ ! -t 2 ]] && ((BASH_REMATCH[1] % 20 != 0 && BASH_REMATCH[1] != BASH_REMATCH[2])); then
-        continue
-      fi
-    elif [[ $line =~ ^\ *(Downloading\ |Using\ cached\ |Building\ wheel|Successfully\ |Configuring|\*\*\*|ERROR) ]]; then
-      text=${line:0:100}
-      text=${text#"${text%%[! ]*}"}
+  local line part='' text='' shown='' done_=0 total=0 began=$SECONDS tick=()
+  if [[ -t 2 ]] && ((BASH_VERSINFO[0] >= 4)); then tick=(-t 1); fi # so that the seconds go on between two files
+  while true; do
+    if IFS= read -r ${tick[@]+"${tick[@]}"} line; then
+      line=$part$line part=
+    elif (($? > 128)); then
+      part=$part$line line=
+    else
+      break
     fi
+    if [[ $line =~ \[\ *([0-9]+)/([0-9]+)\]\  ]]; then
+      done_=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
+      [[ -t 2 ]] || ((done_ % 20 == 0 || done_ == total)) || continue
+    elif [[ $line =~ ^\ *(Downloading\ |Using\ cached\ |Building\ wheel|Successfully\ |ERROR) ]]; then
+      text=${line#"${line%%[! ]*}"} total=0
+    fi
+    ((total == 0)) || text="compiling llama.cpp: $done_ of $total, $((SECONDS - began)) s"
     [[ -n $text && $text != "$shown" ]] || continue
     shown=$text
-    if [[ -t 2 ]]; then printf '\r\033[K  %s' "$text" >&2; else say "  $text"; fi
+    if [[ -t 2 ]]; then printf '\r\033[K  %s' "${text:0:76}" >&2; else say "  ${text:0:100}"; fi
   done
   [[ ! -t 2 ]] || printf '\r\033[K' >&2
 }
