@@ -36,6 +36,9 @@ class Writer(Protocol):
     def __call__(self, request: GenerateRequest, cancelled: Cancelled) -> str:
         """Answer; raises a `BatosError` when it cannot."""
 
+    def close(self) -> None:
+        """Free the model."""
+
 
 class Translator:
     """Turns the Architect's words into requests.
@@ -76,8 +79,9 @@ class Translator:
         return await self._by_model(text, understands, target)
 
     def close(self) -> None:
-        """Let the model go."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let the model go, once what it writes has been stopped."""
+        self._thread.submit(self._writer.close)
+        self._thread.shutdown(wait=True)
 
     async def _understands(self, reply: Message, target: Any) -> list[dict[str, Any]]:
         listed = reply.get("understands")
@@ -130,6 +134,12 @@ class LocalWriter:
         if self._engine is None:
             self._engine = _load(self._spec())
         return self._engine.generate(request, lambda _token: None, cancelled).texts[0]
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def _spec(self) -> ModelSpec:
         from batos.mind import select

@@ -40,6 +40,9 @@ class Words:
             raise self.answer
         return self.answer
 
+    def close(self) -> None:
+        self.closed = True
+
     def translator(self, client: Client, **settings: Any) -> Translator:
         return Translator(client, Settings.load(**settings), self.notices.append, self)
 
@@ -72,6 +75,13 @@ async def test_the_model_answers_in_its_thread(kernel: Double, client: Client) -
     assert found.request["args"] == ["Eve"]
     assert words.prompts[0].state == "TRANSLATING"
     assert words.prompts[0].schema["anyOf"]
+
+
+async def test_closing_frees_the_model(kernel: Double, client: Client) -> None:
+    """`close` waits until the model is free."""
+    words = Words(kernel)
+    words.translator(client).close()
+    assert words.closed
 
 
 async def test_rules_stand_in_and_say_so_once(kernel: Double, client: Client) -> None:
