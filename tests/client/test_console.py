@@ -109,8 +109,9 @@ async def test_the_kernel_gone_and_back_is_shown(kernel: Double, desk: Any) -> N
         await kernel.start()
         await one.sees("The kernel is back")
         one.type("greet_user(7)\r")
-        await one.sees(r"\[7\]")
+        shown = await one.sees(r"\[7\]")
         one.type("exit\r")
+    assert shown.index("went away") < shown.index("is back") < shown.index("[7]")
 
 
 async def test_waiting_for_the_kernel_is_said(kernel: Double, desk: Any) -> None:
@@ -119,8 +120,9 @@ async def test_waiting_for_the_kernel_is_said(kernel: Double, desk: Any) -> None
     async with desk() as one:
         await one.sees("I wait for the kernel at")
         await kernel.start()
-        await one.sees("command")
+        shown = await one.sees("command")
         one.type("exit\r")
+    assert shown.index("I wait") < shown.index("nominal")
 
 
 def test_completion_knows_commands_selectors_and_objects() -> None:
