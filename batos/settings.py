@@ -170,6 +170,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"unknown persona {unknown[0]!r}; there are {', '.join(PERSONAS)}")
         return value
 
+    @field_validator("zmq_endpoint", mode="after")
+    @classmethod
+    def _socket_in_home(cls, value: str, info: ValidationInfo) -> str:
+        """Kernel, client and watchdog mean the same socket, whatever folder each was started in."""
+        scheme, _, place = value.partition("://")
+        home = info.data.get("home")
+        if scheme != "ipc" or place.startswith("@") or not isinstance(home, Path):
+            return value
+        return f"ipc://{home / Path(place).expanduser()}"
+
     @field_validator("curve", mode="after")
     @classmethod
     def _open_at_home_only(cls, value: str, info: ValidationInfo) -> str:

@@ -22,6 +22,11 @@ class TestSources:
         assert settings.image_path == home / "live_image.fs"
         assert settings.path("/elsewhere").as_posix() == "/elsewhere"
 
+    def test_a_socket_lies_in_the_home(self, home):
+        """The path of an ipc endpoint is relative to BATOS_HOME, so that kernel and client mean the same socket."""
+        assert Settings.load(zmq_endpoint="ipc://run/bridge").zmq_endpoint == f"ipc://{home}/run/bridge"
+        assert Settings.load(zmq_endpoint="ipc:///elsewhere/b").zmq_endpoint == "ipc:///elsewhere/b"
+
     @pytest.mark.parametrize("content", ["NO_SUCH = 1\n", "WORKERS = \n", "WORKERS = 0\n"])
     def test_a_wrong_file_is_refused(self, home, content):
         """A name that is none, text that is no TOML and a wrong value stop the start."""
@@ -40,7 +45,7 @@ class TestSources:
 class TestOpenBridge:
     @pytest.mark.parametrize(
         "endpoint",
-        ["ipc:///tmp/bridge", "tcp://127.0.0.1:5555", "tcp://127.3.2.1:1", "tcp://localhost:1", "tcp://[::1]:1"],
+        ["ipc:///elsewhere/bridge", "tcp://127.0.0.1:5555", "tcp://127.3.2.1:1", "tcp://localhost:1", "tcp://[::1]:1"],
     )
     def test_keys_may_be_off_at_home(self, home, monkeypatch, endpoint):
         """Without keys the bridge serves an endpoint that only this machine reaches."""

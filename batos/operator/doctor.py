@@ -15,7 +15,7 @@ from batos.operator import checks, offline
 from batos.operator.checks import Check
 from batos.operator.models import wanted_names
 from batos.operator.show import MARKS
-from batos.watchdog.probe import address, listening
+from batos.watchdog.probe import listening
 
 if TYPE_CHECKING:
     import argparse
@@ -132,7 +132,7 @@ def _sandbox(settings: Settings) -> Check:
 
 def _endpoint(settings: Settings) -> Check:
     endpoint = settings.zmq_endpoint
-    if not listening(address(settings)):
+    if not listening(endpoint):
         return Check("endpoint", "ok", f"{endpoint} is free")
     if offline.kernel_answers(settings):
         return Check("endpoint", "ok", f"a kernel of this home answers at {endpoint}")

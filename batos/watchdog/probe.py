@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from batos.client.bridge import Client
 from batos.client.sync import SyncClient
 from batos.errors import BatosError
 
 if TYPE_CHECKING:
     from batos.settings import Settings
-
-
-def address(settings: Settings) -> str:
-    """The bridge's address; the path of an `ipc://` one is made absolute by BATOS_HOME."""
-    return Client.from_settings(settings).endpoint
 
 
 def listening(endpoint: str, seconds: float = 0.5) -> bool:
@@ -68,7 +62,7 @@ class Probe:
     def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         if not (self._settings.keys_path / "client.key_secret").exists() and self._settings.curve == "on":
             return None
-        if self._client is None and not listening(address(self._settings), seconds):
+        if self._client is None and not listening(self._settings.zmq_endpoint, seconds):
             return None
         with contextlib.suppress(BatosError, TimeoutError, OSError):
             self._client = self._client or SyncClient.from_settings(self._settings)

@@ -13,7 +13,7 @@ import pytest
 from batos.client import SyncClient
 from batos.settings import Settings
 from batos.watchdog.files import read_json
-from batos.watchdog.probe import Probe, address, listening
+from batos.watchdog.probe import Probe, listening
 from batos.watchdog.service import Watchdog
 
 RULES = [{"state": "SYNTHESIZING", "match": "tell_seven", "text": "def tell_seven(self):\n    return 7\n"}]
@@ -85,8 +85,3 @@ def test_listening_finds_both_kinds(tmp_path):
         server.bind(str(tmp_path / "s"))
         server.listen()
         assert listening(f"ipc://{tmp_path / 's'}")
-
-
-def test_a_relative_socket_lies_in_the_home(home):
-    """The path of an ipc address is relative to BATOS_HOME."""
-    assert address(Settings.load(zmq_endpoint="ipc://run/bridge")) == f"ipc://{home / 'run' / 'bridge'}"
