@@ -12,16 +12,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.errors import ModelError
+from batos.mind.device import SPIN_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SPIN_COUNT = "3000"
-"""How long a thread of llama.cpp spins for the others before it sleeps.
-
-By default it spins so long that a generation beside any other busy process nearly stops (0.06 of its speed, seen on
-2 cores); not spinning at all costs much of the speed alone.
-"""
 
 _LOG: deque[str] = deque(maxlen=8)
 _LEVEL_WARNING, _LEVEL_ERROR = 2, 3

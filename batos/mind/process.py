@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.codec import CodecError
 from batos.errors import ModelError
+from batos.mind.device import SPIN_COUNT
 from batos.mind.frames import read_frame, write_frame
 
 if TYPE_CHECKING:
@@ -142,4 +143,4 @@ def _environment() -> dict[str, str]:
     """The host reads local files only, and finds this very package wherever it was started from."""
     search = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **offline, "PYTHONPATH": search}
+    return {"GOMP_SPINCOUNT": SPIN_COUNT, **os.environ, **offline, "PYTHONPATH": search}
