@@ -86,7 +86,8 @@ class Host:
         request = GenerateRequest(**job["request"])
 
         def on_token(text: str) -> None:
-            self._send({"id": number, "token": text})
+            if job.get("stream", True):
+                self._send({"id": number, "token": text})
 
         return asdict(engine.generate(request, on_token, lambda: self._is_cancelled(number)))
 

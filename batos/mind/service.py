@@ -56,7 +56,7 @@ class HostMind:
         """Generate text; see `Mind`."""
         spec = await self._spec(request.model or request.persona)
         self._counts["requests"] += 1
-        frame = {"op": "generate", "model": asdict(spec), "request": asdict(request)}
+        frame = {"op": "generate", "model": asdict(spec), "request": asdict(request), "stream": on_token is not None}
         try:
             reply = GenerateReply(**await self._text.call(frame, on_token))
         except Exception:

@@ -65,6 +65,15 @@ def test_text_is_streamed_then_answered(peer):
     assert frames[-1]["value"]["texts"] == ("one two", "one two")
 
 
+def test_tokens_that_nobody_hears_are_not_sent(peer):
+    """A request that is not streamed gets its reply alone."""
+    request = {"state": "X", "messages": ({"content": "say one two"},)}
+    peer.ask(1, "generate", request=request, stream=False)
+    frames = peer.until(1)
+    assert [frame for frame in frames if "token" in frame] == []
+    assert frames[-1]["value"]["texts"] == ("one two",)
+
+
 def test_model_is_told_after_loading(peer):
     """After a load and after an unload the kernel hears which models are loaded."""
     peer.ask(1, "load")
