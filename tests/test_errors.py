@@ -10,7 +10,7 @@ def _all():
     while todo:
         cls = todo.pop()
         found.append(cls)
-        todo += cls.__subclasses__()
+        todo += [sub for sub in cls.__subclasses__() if sub.__module__ == errors.__name__]
     return found
 
 

@@ -428,7 +428,7 @@ class TestAudit:
             ("def go(self:\n    pass", "syntax"),
             ("def other(self):\n    return 1", "name"),
             ("def go(self):\n    import os\n    return 1", "import"),
-            ("def go(self):\n    return self._secret", "underscore"),
+            ("def go(self):\n    return self.friend._secret", "underscore"),
             ("x = 1\n", "shape"),
             ("", "shape"),
             ("def go(self):\n    return " + "(" * 5000 + ")" * 5000, "syntax"),

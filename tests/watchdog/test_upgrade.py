@@ -168,7 +168,7 @@ class TestJudgement:
 
 
 class TestSteps:
-    def test_a_step_that_hangs_is_ended_with_its_children(self, tmp_path):
+    def test_a_step_that_hangs_is_ended_with_its_children(self, tmp_path, until):
         """After its time a step and what it started are gone."""
         code = (
             "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
@@ -178,7 +178,7 @@ class TestSteps:
         assert "did not end" in done["ending"]
         from .conftest import alive
 
-        assert not alive(int(done["output"]))
+        until(lambda: not alive(int(done["output"])), "the child's end")
 
     def test_no_shell_reads_the_arguments(self, tmp_path):
         """Arguments reach the command as they are."""
