@@ -200,6 +200,7 @@ async def _check(ctx: Context, source: str) -> Step | dict[str, str]:
     if audit.findings:
         return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
     wrong = briefs.signature_finding(audit.parameters, brief)
+    wrong = wrong or await _forgetful(ctx, audit)
     if wrong:
         return _finding(audit.source, wrong, [])
     needs = briefs.needs(audit.parameters, brief)
@@ -209,6 +210,20 @@ async def _check(ctx: Context, source: str) -> Step | dict[str, str]:
         return _finding(audit.source, verdict.finding, [])
     before = (await ctx.services.image.read(dispatch.look, ctx.target, brief["selector"])).value.source
     return _passed(ctx, audit, verdict, needs, _diff(before, audit.source))
+
+
+async def _forgetful(ctx: Context, audit: Audit) -> str:
+    """Say so, once, when a candidate means to change the object but never makes the slot that it reads."""
+    if not audit.idle or ctx.record["attempts"] or ctx.record["kind"] == "install":
+        return ""
+    there = (await ctx.services.image.read(dispatch.snapshot, ctx.target)).value
+    absent = [name for name in audit.slots if name not in there.slots and name not in there.understands]
+    if not absent:
+        return ""
+    return (
+        f"it never sets self.{absent[0]}, which the object does not have yet, so nothing is remembered from call to call: "
+        f"assign self.{absent[0]} before self._p_changed = True"
+    )
 
 
 def _diff(before: str, after: str) -> str:

@@ -12,6 +12,7 @@ import copy
 from typing import NamedTuple
 
 from batos.guardian.covenant import FLAG, Exit, bad_exits, is_flag, methods_of
+from batos.guardian.idle import drop_idle_flag
 from batos.guardian.imports import missing_imports
 from batos.guardian.modules import PURE_MODULES
 from batos.guardian.slot_names import rename_slots
@@ -42,6 +43,8 @@ def mend(source: str, modules: frozenset[str] = PURE_MODULES) -> tuple[str, list
     if lines:
         source = _with_imports(source, lines)
         done += [f"added `{line}`" for line in lines]
+    source, dropped = drop_idle_flag(source, ast.parse(source))
+    done += dropped
     for _ in range(_ROUNDS):
         edit = _step(source)
         if edit is None:

@@ -6,15 +6,18 @@ import ast
 from typing import Any
 
 from batos.guardian.auditing import audit
+from batos.guardian.idle import is_idle
 from batos.guardian.mending import mend
 from batos.guardian.modules import PURE_MODULES
+from batos.guardian.slot_names import slots_of
 
 
 def review(source: str, selector: str, modules: frozenset[str] = PURE_MODULES) -> dict[str, Any]:
     """Mend and audit a source, and read its signature.
 
     Returns:
-        `source`, `mends`, `findings`, `signature`, `parameters` and `summary`.
+        `source`, `mends`, `findings`, `signature`, `parameters`, `summary`, `slots` (those that it names) and `idle`
+        (whether it sets the flag but changes nothing).
     """
     mended, mends = mend(source, modules)
     findings = audit(mended, selector=selector, allowed_modules=modules)
@@ -24,14 +27,17 @@ def review(source: str, selector: str, modules: frozenset[str] = PURE_MODULES) -
 
 def _description(source: str) -> dict[str, Any]:
     try:
-        method = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+        tree = ast.parse(source)
+        method = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
     except (SyntaxError, ValueError, RecursionError, MemoryError, StopIteration):
-        return {"signature": "", "parameters": [], "summary": ""}
+        return {"signature": "", "parameters": [], "summary": "", "slots": [], "idle": False}
     text = ast.get_docstring(method) or ""
     return {
         "signature": f"({ast.unparse(method.args)})",
         "parameters": parameters(method.args),
         "summary": text.strip().split("\n")[0].strip(),
+        "slots": slots_of(tree),
+        "idle": is_idle(tree),
     }
 
 

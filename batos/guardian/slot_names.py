@@ -57,6 +57,11 @@ def rename_slots(source: str, tree: ast.Module) -> tuple[str, list[str]]:
     return "\n".join(lines), [f"renamed the slot `{old}` to `{new}`" for old, new in renamed.items()]
 
 
+def slots_of(tree: ast.Module) -> list[str]:
+    """The slots of self that a source names, messages that it sends left out; sorted."""
+    return sorted({use.name for use in _uses(tree) if not use.called and use.name not in _KEPT})
+
+
 def _uses(tree: ast.Module) -> list[_Use]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = []

@@ -19,6 +19,7 @@ SOURCE_LIMIT = 1 << 16
 _FORBIDDEN_CALL = -31
 _FIELDS: dict[str, type] = {
     "source": str, "mends": list, "findings": list, "signature": str, "parameters": list, "summary": str,
+    "slots": list, "idle": bool,
 }  # fmt: skip
 
 

@@ -132,6 +132,8 @@ class Audit:
         parameters: `{"name", "has_default"}` each, without `self`.
         summary: The first line of the docstring, or an empty text.
         warnings: Policy findings that the policy `warn` lets pass.
+        slots: The slots of self that it names.
+        idle: Whether it sets the Covenant's flag although it changes nothing.
     """
 
     source: str
@@ -141,3 +143,5 @@ class Audit:
     parameters: list[dict[str, Any]] = field(default_factory=list)
     summary: str = ""
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    slots: list[str] = field(default_factory=list)
+    idle: bool = False

@@ -32,3 +32,18 @@ def test_what_cannot_be_stored_is_found_in_the_trial(tmp_path):
             assert client.call("gather")["status"] == "NOT_UNDERSTOOD"
     finally:
         kernel.stop()
+
+
+def test_a_forgetful_candidate_is_sent_back_once(tmp_path):
+    """A candidate that flags a change but never makes the slot it reads gets one chance to do better."""
+    forgetful = "def visits(self):\n    self._p_changed = True\n    return getattr(self, 'seen', 0) + 1\n"
+    kernel = Kernel(tmp_path, [writes("visits", forgetful)]).start()
+    try:
+        with Client(kernel) as client:
+            reply = client.teach("visits")
+            findings = [event["finding"] for event in client.events if event["event"] == "attempt"]
+    finally:
+        kernel.stop()
+    assert len(findings) == 1
+    assert "never sets self.seen" in findings[0]
+    assert reply["status"] == "COMPLETE"

@@ -1,0 +1,54 @@
+"""The Covenant's line in a method that changes nothing: needless where it uses no slot, a sign of a slip where it reads some."""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+from batos.guardian.changes import Changes
+from batos.guardian.covenant import is_flag, methods_of
+from batos.guardian.depths import Depths, imported
+from batos.guardian.slot_names import slots_of
+
+
+def is_idle(tree: ast.Module) -> bool:
+    """Whether the method sets the flag although it changes nothing."""
+    method = next(iter(methods_of(tree)), None)
+    if method is None or not _flags(method):
+        return False
+    # The flag is an assignment below self, too: without it, is there any other change?
+    unflagged = _Unflagged().visit(copy.deepcopy(method))
+    return not Changes(Depths(unflagged, imported(tree.body)))
+
+
+def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
+    """Take the Covenant's line out of a method that neither changes nor reads the object.
+
+    Returns:
+        The source, and a sentence where something was taken out.
+    """
+    if not is_idle(tree) or slots_of(tree):
+        return source, []
+    method = methods_of(tree)[0]
+    lines = source.split("\n")
+    for flag in sorted(_flags(method), key=lambda node: node.lineno, reverse=True):
+        del lines[flag.lineno - 1 : flag.end_lineno]
+    edited = "\n".join(lines)
+    try:
+        left = methods_of(ast.parse(edited))
+    except SyntaxError:
+        # The line was all that a block had, or shared its line: it does no harm where it is.
+        return source, []
+    return (edited, ["removed the needless self._p_changed = True"]) if left else (source, [])
+
+
+class _Unflagged(ast.NodeTransformer):
+    """Puts `pass` in place of the flag."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        """Replace the flag, leave other assignments."""
+        return ast.copy_location(ast.Pass(), node) if is_flag(node) else node
+
+
+def _flags(method: ast.AST) -> list[ast.stmt]:
+    return [node for node in ast.walk(method) if isinstance(node, ast.stmt) and is_flag(node)]
