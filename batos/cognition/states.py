@@ -178,8 +178,8 @@ def _codex_of(view: View, name: str) -> dict[str, Any]:
 
 def _self_portrait(view: View, target: Any, persona: str) -> dict[str, Any]:
     slots = dispatch.own_slots(view, target)
-    shown = ", ".join(f"{name} = {shown(value)}" for name, value in slots.items())
-    return {"codex": _codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": shown[:1200]}
+    listed = ", ".join(f"{name} = {shown(value)}" for name, value in slots.items())
+    return {"codex": _codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": listed[:1200]}
 
 
 async def validating(ctx: Context) -> Step:

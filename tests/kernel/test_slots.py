@@ -47,3 +47,20 @@ def test_a_forgetful_candidate_is_sent_back_once(tmp_path):
     assert len(findings) == 1
     assert "never sets self.seen" in findings[0]
     assert reply["status"] == "COMPLETE"
+
+
+def test_the_prompt_shows_the_slots_that_are_there(tmp_path):
+    """A mission for an object with slots tells the model of them, values of any size included."""
+    rule = {
+        "state": "SYNTHESIZING",
+        "match": r"books = \{'Dune': 1965\}.*huge = <int too large",
+        "text": "def f(self):\n    return 1\n",
+    }
+    kernel = Kernel(tmp_path, [rule]).start()
+    try:
+        with Client(kernel) as client:
+            slots = {"books": {"Dune": 1965}, "huge": 1 << 60_000}
+            client.ask({"command": "set", "target_oid": "genesis_obj", "slots": slots})
+            assert client.teach("f")["status"] == "COMPLETE"
+    finally:
+        kernel.stop()
