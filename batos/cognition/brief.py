@@ -74,5 +74,5 @@ def examples(brief: Brief) -> list[dict[str, Any]]:
 
 def examples_in_words(selector: str, words: str) -> list[dict[str, Any]]:
     """Find `f(2) == 4`, `f(2) is 4` and doctests of the selector in the Architect's words."""
-    shown = literals.examples(words)
-    return shown.examples if shown.name == selector else []
+    told = literals.examples(words)
+    return told.examples if told.name == selector else []
