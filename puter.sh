@@ -15,7 +15,8 @@ command=open
 stay=no
 client_args=()
 rest=()
-started=
+started= # the watchdog that this launcher started
+watched= # the watchdog that is waited for
 last_line=
 
 usage() {
@@ -227,13 +228,13 @@ watchdog_lives() {
 start_system() {
   if watchdog_lives; then
     say "BAT OS already runs here; it is used."
-    wait_for_kernel "$(status_field pid)"
+    watched=$(status_field pid)
     return
   fi
   last_line=$(tail -n 1 "$BATOS_HOME/run/kernel.log" 2>/dev/null) || true
   "$PY" "$WATCHDOG" --background </dev/null >"$BATOS_HOME/run/watchdog.out" 2>&1 &
   started=$!
-  wait_for_kernel "$started"
+  watched=$started
 }
 
 # Waits until the kernel answered a ping, showing what it prints meanwhile.
@@ -286,7 +287,8 @@ open_client() {
   trap 'exit 129' HUP
   start_system
   trap ':' INT # the client hears Ctrl-C itself
-  "$PY" "$HERE/chat_client.py" ${client_args[@]+"${client_args[@]}"} || code=$?
+  # It loads while the kernel starts, and opens when it reads `go`.
+  "$PY" -m batos.client.gate ${client_args[@]+"${client_args[@]}"} 3< <(wait_for_kernel "$watched" && echo go) || code=$?
   exit "$code"
 }
 
