@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from batos.cognition import brief as briefs
 from batos.cognition import finishing, prompts
 from batos.cognition.candidates import extract
+from batos.cognition.portrait import codex_of, self_portrait
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
 from batos.cognition.trial import Trial, Verdict
@@ -21,7 +22,6 @@ from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyVi
 from batos.image import dispatch
 from batos.memory import catalog
 from batos.mind.protocol import GenerateRequest
-from batos.plain import shown
 
 if TYPE_CHECKING:
     from batos.image.store import View
@@ -51,7 +51,7 @@ async def idle(ctx: Context) -> Step:
 
 async def decomposing(ctx: Context) -> Step:
     """BRICK turns the mission into one to three search queries."""
-    codex = (await ctx.services.image.read(_codex_of, "brick_prototype_obj")).value
+    codex = (await ctx.services.image.read(codex_of, "brick_prototype_obj")).value
     reply = await ctx.services.mind.generate(
         GenerateRequest(
             state="DECOMPOSING",
@@ -125,7 +125,8 @@ def _snippets(view: View, queries: list[str]) -> list[dict[str, Any]]:
 async def synthesizing(ctx: Context) -> Step:
     """The target's persona writes the method: once greedily, then several sampled candidates with the finding."""
     brief, attempt = ctx.brief, len(ctx.record["attempts"]) + 1
-    seen = (await ctx.services.image.read(_self_portrait, ctx.target, ctx.record["persona"])).value
+    told = prompts.words(brief)
+    seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], told)).value
     settings = ctx.services.settings
     opening = prompts.opening(brief)
     first = attempt == 1
@@ -170,16 +171,6 @@ async def synthesizing(ctx: Context) -> Step:
         events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
         log=[("ARTIFACT_GENERATED", {"artifact_type": "code", "context_used": used, "candidates": len(sources)})],
     )
-
-
-def _codex_of(view: View, name: str) -> dict[str, Any]:
-    return dict(dispatch.snapshot(view, view.ref(view.resolve(name))).slots.get("codex") or {})
-
-
-def _self_portrait(view: View, target: Any, persona: str) -> dict[str, Any]:
-    slots = dispatch.own_slots(view, target)
-    listed = ", ".join(f"{name} = {shown(value)}" for name, value in slots.items())
-    return {"codex": _codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": listed[:1200]}
 
 
 async def validating(ctx: Context) -> Step:

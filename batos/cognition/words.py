@@ -62,6 +62,11 @@ _WHETHER = re.compile(
     r"(?P<article>an?|any|given|the|one)?\s*(?P<subject>[\w ]+?)\s+(?:is|are)\s+(?:an?\s+|the\s+)?(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_COLLECTED = re.compile(
+    r"^(?:add|append|insert|put|push|remove|delete|mark|complete|record|log|save)s?\s+(?:an?|the)\s+"
+    r"(?P<what>[\w -]{2,40}?)\s+(?:to|from|into|in|on|of|as)\s+(?!another\b)",
+    re.IGNORECASE,
+)
 _TALKED = re.compile(
     r"^(?:simulate|imagine|play|have|hold)\s+(?:an?|the)?\s*(?:\w+\s+)?(?:conversation|dialogue|chat|talk)\s+"
     r"(?:with|between)\s+(?P<who>.+)$",
@@ -101,9 +106,19 @@ def name_phrase(phrase: str) -> Named | None:
     whether = _WHETHER.match(short)
     result = _whether(whether) if whether is not None else _walk(_WORD.findall(short))
     if result is not None:
-        result.parameters = named or result.parameters
+        result.parameters = named or _collected(short) or result.parameters
         result.persona = persona_in(phrase)
     return result
+
+
+def _collected(phrase: str) -> list[str]:
+    """What is added to, removed from or marked in something that the object keeps: "add a task to a to-do list"."""
+    match = _COLLECTED.match(phrase)
+    words = match["what"].split() if match is not None else []
+    if not words or words[-1].casefold().endswith("s") or any(word.casefold() in _COUNTS for word in words):
+        return []
+    name = parameter_name(words[-1])
+    return [name] if name else []
 
 
 def persona_in(text: str) -> str | None:
