@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from batos.calls.caller import Caller
 from batos.cognition.orchestrator import Orchestrator
 from batos.cognition.services import Record, Services, Step
 from batos.errors import BadField, BatosError
-from batos.image import migrations
+from batos.image import migrations, outbox
 from batos.image.store import Image
 from batos.journal import Journal
 from batos.kernel import narrator

@@ -52,6 +52,8 @@ def test_teach_once_then_directly_then_after_a_crash(awake):
     with Client(awake) as client:
         told = client.ask({"command": "explain", "target_oid": "genesis_obj", "selector": end["selector"]})
         tokens = client.ask({"command": "status"})["mind"]["tokens"]
+    events = [json.loads(line)["event_type"] for line in (awake.home / "metacognition.jsonl").read_text().splitlines()]
+    assert "MODEL_LOADED" in events
     assert told["provenance"]["author"]["model"] == MODEL
     assert told["provenance"]["author"]["model_sha256"] == find(MODEL).files[0].sha256
 
