@@ -203,6 +203,17 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             await self.mind.load(persona)
         except BatosError as error:
             _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
+        else:
+            await self._log_loaded(persona)
+
+    async def _log_loaded(self, persona: str) -> None:
+        """Write which model was loaded into the metacognition log; the scripted mind has none."""
+        models = self.mind.statistics().get("models", [])
+        for name in [model["name"] for model in models if model.get("state") == "loaded"]:
+            line = {"timestamp": datetime.now(UTC).isoformat(), "cycle_id": None, "event_type": "MODEL_LOADED"}
+            line |= {"current_state": None, "persona": persona, "model": name}
+            await self.image.transact(outbox.append, line, note="model loaded")
+        self._scribe.wake()
 
 
 def _limits(settings: Settings) -> Limits:
