@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from batos.cognition.words import VERBS
 from batos.image import dispatch, lookup, methods
 from batos.memory.text_index import words_of
 from batos.plain import shown
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 1200
 _VALUE_CHARACTERS = 160
 _SLOT = re.compile(r"\bself\.([A-Za-z]\w*)|\battr\(self, ['\"]([A-Za-z]\w*)['\"]")
-_COMMON = frozenset(words_of("number text list value name method object string call result return given"))
+_COMMON = frozenset(words_of(" ".join(VERBS) + " number text list value name method object string call result given"))
+"""Words that say nothing of what a mission is about."""
 
 
 def codex_of(view: View, name: str) -> dict[str, Any]:
