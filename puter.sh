@@ -133,8 +133,10 @@ BAT OS cannot be set up yet. (BATOS_SKIP_CHECKS=1 tries all the same.)"
   say "[2/3] llama-cpp-python"
   build_llama
   say "[3/3] packages"
-  (cd "$HERE" && pip_install -e ".${wanted:+[${wanted// /,}]}") >&2 ||
-    die "The packages could not be installed; pip's words are above."
+  if ! (cd "$HERE" && pip_install -e ".${wanted:+[${wanted// /,}]}") 2>&1 | tee "$VENV/install.log" | show_build; then
+    tail -n 15 "$VENV/install.log" >&2
+    die "The packages could not be installed; pip's whole output is in $VENV/install.log."
+  fi
   { fingerprint && printf '%s\n' "$wanted"; } >"$STAMP"
   say "The environment is in place."
 }
@@ -152,7 +154,7 @@ build_llama() {
   fi
 }
 
-# Shows a build's output as one line that is rewritten on a terminal, and as a line now and then elsewhere.
+# Shows pip's output, and a build's in it, as one line that is rewritten on a terminal, and as a line now and then elsewhere.
 show_build() {
   local line part='' text='' shown='' done_=0 total=0 began=$SECONDS tick=()
   if [[ -t 2 ]] && ((BASH_VERSINFO[0] >= 4)); then tick=(-t 1); fi # so that the seconds go on between two files
@@ -167,7 +169,7 @@ show_build() {
     if [[ $line =~ \[\ *([0-9]+)/([0-9]+)\]\  ]]; then
       done_=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
       [[ -t 2 ]] || ((done_ % 20 == 0 || done_ == total)) || continue
-    elif [[ $line =~ ^\ *(Downloading\ |Using\ cached\ |Building\ wheel|Successfully\ |ERROR) ]]; then
+    elif [[ $line =~ ^\ *(Collecting\ |Downloading\ |Using\ cached\ |Building\ wheel|Installing\ collected|ERROR) ]]; then
       text=${line#"${line%%[! ]*}"} total=0
     fi
     ((total == 0)) || text="compiling llama.cpp: $done_ of $total, $((SECONDS - began)) s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300, help="how long one line may take")
     options = parser.parse_args()
     size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
-    _tmux("new-session", "-d", "-s", SESSION, *size, f"{sys.executable} {ROOT / 'chat_client.py'}")
+    # A tmux server that runs already has an environment of its own.
+    settings = [part for name, value in os.environ.items() if "BATOS" in name for part in ("-e", f"{name}={value}")]
+    _tmux("new-session", "-d", "-s", SESSION, *size, *settings, f"{sys.executable} {ROOT / 'chat_client.py'}")
     try:
         _wait(1, options.seconds)
         for count, line in enumerate(options.lines, start=2):
