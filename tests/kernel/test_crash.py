@@ -50,18 +50,21 @@ def test_killed_in_a_state(tmp_path, state):
     assert [line["event_type"] for line in lines].count("FINAL_OUTCOME") == 1
 
 
-def test_killed_between_the_end_and_its_answer(tmp_path):
-    """A mission that ended but whose client was not told answers the same last word again, without a second effect."""
+def test_killed_between_the_end_and_its_answer(tmp_path, until):
+    """A mission that ended while its client was away answers by its request_id, and its effect is there once."""
     kernel = Kernel(tmp_path, RULES).start()
     try:
         request = mission("counted", request={"request_id": "mine"})
         with Client(kernel) as client:
-            first = client.ask(request)
+            _wait_for(client, client.send(request), "IDLE")
+        with Client(kernel) as other:
+            ended = {"command": "cycles", "state": "COMPLETE"}
+            until(lambda: other.ask(ended)["cycles"], "the end of the mission")
         kernel.kill()
         kernel.start()
         with Client(kernel) as client:
-            again = client.ask(request)
-            assert {**again, "id": 0} == {**first, "id": 0}
+            reply = client.ask(request)
+            assert (reply["status"], reply["result"]) == ("COMPLETE", 1)
             assert client.call("counted")["result"] == 2
     finally:
         kernel.stop()
