@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import islice
 from typing import Any, NamedTuple
 
 MAX_LITERAL = 20_000
+MAX_CALLS = 50
+"""Calls that are looked at in a text."""
+MAX_EXAMPLE = 1000
+"""Characters of an example's call, and of its value."""
 
 _SPOKEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -59,7 +64,7 @@ def examples(text: str) -> Illustrated:
     found: list[dict[str, Any]] = []
     names: list[str] = []
     rest, at = [], 0
-    for match in _CALL.finditer(text):
+    for match in islice(_CALL.finditer(text), MAX_CALLS):
         if match.start() < at:
             continue
         read = _example(text, match)
@@ -147,7 +152,7 @@ def _example(text: str, match: re.Match[str]) -> tuple[dict[str, Any], int] | No
     close = match.end() - 1
     for _ in range(8):
         close = text.find(")", close + 1)
-        if close < 0 or close - match.start() > MAX_LITERAL:
+        if close < 0 or close - match.start() > MAX_EXAMPLE:
             return None
         read = call(text[match.start() : close + 1])
         if read is not None:
@@ -165,11 +170,11 @@ def _example(text: str, match: re.Match[str]) -> tuple[dict[str, Any], int] | No
 
 def _leading_value(text: str, start: int) -> Literal | None:
     """The value that a text begins with: the longest part of the line that reads as one."""
-    line = text[start:].split("\n", 1)[0].rstrip()[:MAX_LITERAL]
+    line = text[start:].split("\n", 1)[0].rstrip()[:MAX_EXAMPLE]
     start += len(line) - len(line.lstrip())
     line = line.lstrip()
     cuts = [len(line), *(match.start() for match in re.finditer(r"[\s,;.`!?]|$", line))]
-    for cut in sorted(set(cuts), reverse=True)[:200]:
+    for cut in sorted(set(cuts), reverse=True)[:60]:
         if line[:cut].endswith("."):
             continue
         try:

@@ -11,6 +11,7 @@ import logging
 import random
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from batos.cognition import acceptance
 from batos.cognition.acceptance import Mandate
 from batos.cognition.hub import Hub, Listener, Message
 from batos.cognition.services import Context, Record, Services, Step
-from batos.cognition.states import NEXT, STATES
+from batos.cognition.states import NEXT, STATES, StateFunction
 from batos.errors import (
     BadField,
     BatosError,
@@ -60,7 +61,7 @@ class Orchestrator:
         self._hub = Hub()
         self._workers = asyncio.Semaphore(services.settings.workers)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._steps: dict[str, asyncio.Task[Step]] = {}
+        self._steps: dict[str, tuple[str, asyncio.Task[Step]]] = {}
         self._cancelled: set[str] = set()
         self._counts = {"accepted": 0, "complete": 0, "failed": 0}
         self._stopping = False
@@ -135,32 +136,36 @@ class Orchestrator:
             UnknownTarget: There is no such cycle.
         """
         record = await self._record(cycle_id)
-        if record.get("last_word"):
+        if record.get("last_word") or record["state"] == "FAILED":
             return
         self._cancelled.add(cycle_id)
-        step = self._steps.get(cycle_id)
+        state, step = self._steps.get(cycle_id, ("", None))
         if step is not None:
-            step.cancel()
-        elif record.get("awaiting"):
-            self._start(cycle_id)
+            # The end of a failed cycle is written whole, however often it is cancelled.
+            if state != "FAILED":
+                step.cancel()
+            return
+        with suppress(_MovedOn):  # its driver took it up meanwhile, and sees that it is cancelled
+            await self._commit(record, self._fail(record, Cancelled("The mission was cancelled")))
+        self._start(cycle_id)
 
     async def approve(self, cycle_id: str, verdict: str) -> None:
         """Decide on a cycle that waits for an approval.
 
         Raises:
             UnknownTarget: There is no such cycle.
-            BadField: It does not wait.
+            BadField: It does not wait, or no more.
         """
         record = await self._record(cycle_id)
         if record.get("awaiting") != "approval":
             raise BadField(f"The cycle {cycle_id} does not wait for an approval")
-        if verdict == "install":
-            await self._commit(record, Step("COMPLETE", changes={"awaiting": None, "approved": _now()}))
-        else:
-            await self._commit(
-                record,
-                self._fail(record, Cancelled("The Architect rejected the method", "Say what should be different.")),
-            )
+        step = Step("COMPLETE", changes={"awaiting": None, "approved": _now()})
+        if verdict == "reject":
+            step = self._fail(record, Cancelled("The Architect rejected the method", "Say what should be different."))
+        try:
+            await self._commit(record, step)
+        except _MovedOn:
+            raise BadField(f"The cycle {cycle_id} was decided on meanwhile") from None
         self._start(cycle_id)
 
     async def close(self) -> None:
@@ -179,16 +184,20 @@ class Orchestrator:
         return record
 
     def _start(self, cycle_id: str) -> None:
-        if cycle_id in self._tasks or self._stopping:
+        driver = self._tasks.get(cycle_id)
+        if self._stopping or (driver is not None and not driver.done()):
             return
         task = asyncio.create_task(self._drive(cycle_id), name=f"cycle {cycle_id}")
         self._tasks[cycle_id] = task
         task.add_done_callback(lambda done: self._ended(cycle_id, done))
 
     def _ended(self, cycle_id: str, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(cycle_id, None)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("cycle %s stopped by a fault of the kernel", cycle_id, exc_info=task.exception())
+        if self._tasks.get(cycle_id) is task:
+            del self._tasks[cycle_id]
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            _log.error("cycle %s stopped by a fault of the kernel", cycle_id, exc_info=fault)
+            self._hub.publish(cycle_id, {"status": "ERROR", "cycle_id": cycle_id, "error": to_wire(fault)})
 
     async def _drive(self, cycle_id: str) -> None:
         async with self._workers:
@@ -210,7 +219,11 @@ class Orchestrator:
                 # What the call read has changed: think again, as after any conflict.
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
                 step = await self._step(record)
-            except BatosError as error:
+            except _MovedOn:
+                return
+            except Exception as error:
+                if not isinstance(error, BatosError):
+                    _log.exception("the step of cycle %s cannot be written", record["cycle_id"])
                 await self._commit(record, self._fail(record, error))
                 return
             else:
@@ -222,7 +235,7 @@ class Orchestrator:
         if cycle_id in self._cancelled and record["state"] != "FAILED":
             return self._fail(record, Cancelled("The mission was cancelled"))
         task = asyncio.create_task(self._run_state(record))
-        self._steps[cycle_id] = task
+        self._steps[cycle_id] = record["state"], task
         try:
             return await task
         except asyncio.CancelledError:
@@ -252,7 +265,7 @@ class Orchestrator:
         try:
             # An end is never cut short: what is left is one call and one transaction.
             async with asyncio.timeout(None if state in ("COMPLETE", "FAILED") else max(0.0, left)):
-                step = await STATES[name](context)
+                step = await self._unconflicted(STATES[name], context)
         except TimeoutError:
             raise DeadlineExceeded(
                 "The cycle ran out of time", "Raise CYCLE_SECONDS, or use a smaller model."
@@ -260,6 +273,15 @@ class Orchestrator:
         if step.to is not None and step.to not in NEXT[state]:
             raise ModelError(f"The state {state} may not go to {step.to}")
         return step
+
+    async def _unconflicted(self, state: StateFunction, context: Context) -> Step:
+        """Run a state; again where others changed what it was reading."""
+        for attempt in range(self._services.settings.conflict_retries):
+            try:
+                return await state(context)
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        return await state(context)
 
     async def _pause(self, state: str) -> None:
         name, _, seconds = self._services.settings.test_pause.partition(":")
@@ -293,8 +315,19 @@ class Orchestrator:
             self._hub.publish(record["cycle_id"], last_word)
 
 
+class _MovedOn(Exception):
+    """The cycle is no longer where the step was computed from."""
+
+
+def _place(record: Record) -> tuple[str, str | None]:
+    return record["state"], record.get("awaiting")
+
+
 def _write_step(view: View, record: Record, step: Step, now: str, keep: int) -> tuple[list[Message], Message | None]:
     """Commit a step: record, events, log lines, and at the end everything that ends with it."""
+    stored = cycles.load(view, record["cycle_id"])
+    if stored is None or stored.get("last_word") or _place(stored) != _place(record):
+        raise _MovedOn
     changes = {**step.changes, "updated": now, "data": {**record["data"], **step.data}}
     lines, events = list(step.log), list(step.events)
     if step.to is not None:

@@ -195,7 +195,7 @@ async def _check(ctx: Context, source: str) -> Step | dict[str, str]:
     if wrong:
         return _finding(audit.source, wrong, [])
     needs = briefs.needs(audit.parameters, brief)
-    proceed = bool(ctx.record["proceed"]) and not needs
+    proceed = bool(ctx.record["proceed"]) and not needs and ctx.record["kind"] != "install"
     verdict = await Trial(ctx.services.image, sandbox, ctx.target, brief).run(audit.source, proceed=proceed)
     if not verdict.passed:
         return _finding(audit.source, verdict.finding, [])

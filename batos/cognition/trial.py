@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
 from batos.cognition.compare import same
@@ -45,7 +47,8 @@ class Trial:
     async def run(self, source: str, *, proceed: bool) -> Verdict:
         """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with."""
         verdict = Verdict(passed=True)
-        examples = briefs.examples(self._brief)
+        # Reading examples off long words takes its time: not on the loop.
+        examples = await asyncio.to_thread(briefs.examples, self._brief)
         for example in examples:
             overlay = Overlay(self._image, selector=self._selector)
             finding = await self._steps(overlay, source, example, verdict.evidence)
@@ -82,10 +85,10 @@ class Trial:
         evidence.append(
             {
                 "kind": "example",
-                "args": args,
-                "kwargs": kwargs,
-                "expected": _expected(step),
-                "got": got,
+                "args": _kept(args),
+                "kwargs": _kept(kwargs),
+                "expected": _kept(_expected(step)),
+                "got": _kept(got),
                 "passed": not finding,
             }
         )
@@ -128,12 +131,39 @@ class Trial:
             )
         except CodeError as error:
             got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
-            evidence.append({"kind": "call", "args": args, "kwargs": kwargs, "got": got, "passed": False})
+            evidence.append({"kind": "call", "args": _kept(args), "kwargs": _kept(kwargs), "got": got, "passed": False})
             return f"{call} raised {error.message}" + _at_line(got)
         evidence.append(
-            {"kind": "call", "args": args, "kwargs": kwargs, "got": {"result": outcome.result}, "passed": True}
+            {
+                "kind": "call",
+                "args": _kept(args),
+                "kwargs": _kept(kwargs),
+                "got": {"result": _kept(outcome.result)},
+                "passed": True,
+            }
         )
         return _printed(outcome.result, outcome.output, call)
+
+
+_EVIDENCE_BYTES = 4096
+_EVIDENCE_DEPTH = 16
+
+
+def _kept(value: Any) -> Any:
+    """A value as evidence keeps it: itself where it is small and shallow, else its text."""
+    try:
+        small = len(codec.pack(value)) <= _EVIDENCE_BYTES
+    except codec.CodecError:
+        small = False
+    return value if small and not _deeper(value, _EVIDENCE_DEPTH) else {"shown": shown(value)}
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return False
+    return levels == 0 or any(_deeper(item, levels - 1) for item in value)
 
 
 def error_name(error: BatosError) -> str:

@@ -16,7 +16,7 @@ import zmq.asyncio
 import zmq.auth.asyncio
 
 from batos import codec, wire
-from batos.errors import BatosError, Busy, EndpointTaken, Stopping, TooLarge, to_wire
+from batos.errors import BatosError, Busy, EndpointTaken, MethodError, Stopping, TooLarge, to_wire
 from batos.kernel import keys
 
 if TYPE_CHECKING:
@@ -142,7 +142,10 @@ class Bridge:
             data = codec.pack(message)
         except codec.CodecError as error:
             _log.exception("a reply is not plain data")
-            data = codec.pack({"id": None, **error_reply(error)})
+            if "event" in message:
+                return
+            fault = MethodError(f"The answer cannot be sent: {error}", "Answer with less, or with fewer levels.")
+            data = codec.pack({"id": message.get("id"), **error_reply(fault)})
         await self._socket.send_multipart([*peer.envelope, data])
 
     async def drain(self, seconds: float) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING, Any
 
-from batos import codec, plain, wire
+from batos import plain, wire
 from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
 from batos.image import cycles, mirrors, registry
@@ -243,7 +242,7 @@ class _WithBody:
             brief=brief,
             brief_hash=plain.brief_hash(received),
             request_id=named,
-            body_hash=hashlib.sha256(codec.pack(body)).hexdigest() if named else "",
+            body_hash=plain.brief_hash(body) if named else "",
             **more,
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from batos.errors import BatosError
 from batos.image import outbox
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Scribe:
             self._wake.clear()
             try:
                 await self._flush()
-            except OSError:
+            except (OSError, BatosError):
                 _log.exception("the metacognition log cannot be written; its lines wait in the image")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._wake.set()

@@ -116,6 +116,8 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        if serving.done():
+            serving.result()  # a fault of the bridge is a crash, which the watchdog hears of
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
 

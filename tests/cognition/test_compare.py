@@ -34,3 +34,12 @@ def test_types_and_values_count(left, right):
 def test_floats_have_a_tolerance(left, right):
     """Floats that differ by less than a millionth are the same, at any depth."""
     assert same(left, right)
+
+
+def test_large_sets_are_compared_by_hash():
+    """Sets of many scalars are told apart without comparing each with each; types count in sets too."""
+    assert same(set(range(200_000)), set(range(199_999, -1, -1)))
+    assert not same(set(range(200_000)), set(range(1, 200_001)))
+    assert not same({1}, {True})
+    assert not same({(1,)}, {(True,)})
+    assert same({(1, 0.1 + 0.2)}, {(1, 0.3)})
