@@ -28,6 +28,8 @@ Message = dict[str, Any]
 Emit = Callable[[Message], Awaitable[None]]
 _CUT_OFF = 4
 _HIGH_WATER = 10_000
+_ALWAYS = frozenset({"ping", "status", "cycle", "cycles", "cancel", "approve", "shutdown"})
+"""Commands that are answered when the queue is full: they show it, or clear it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Bridge:
                 )
             message = wire.read_frame(frame)
             request_id = message.get("id")
-            if len(self._tasks) > self._settings.queue_limit:
+            if len(self._tasks) > self._settings.queue_limit and message.get("command") not in _ALWAYS:
                 raise Busy(f"{len(self._tasks)} requests are in progress, the limit is QUEUE_LIMIT")
             last_word = await self._handler(message, peer, emit)
         except BatosError as error:

@@ -88,3 +88,18 @@ def test_words_full_of_calls_hold_nobody_up(robust):
         _accepted(client)
         assert other.ask({"command": "ping"}, timeout=10)["status"] == "OK"
         assert client.last_word(number, 60) is not None
+
+
+def test_a_full_queue_can_be_looked_at_and_cleared(tmp_path):
+    """With the queue full a new mission is Busy, while ping, status and cancel are answered."""
+    kernel = Kernel(tmp_path, RULES, QUEUE_LIMIT="1").start()
+    try:
+        with Client(kernel) as client, Client(kernel) as other:
+            number = client.send(mission("slow"))
+            cycle_id = _accepted(client)
+            assert other.teach("other")["error"]["type"] == "Busy"
+            assert other.ask({"command": "ping"})["status"] == "OK"
+            assert other.ask({"command": "cancel", "cycle_id": cycle_id})["status"] == "OK"
+            assert client.last_word(number)["error"]["type"] == "Cancelled"
+    finally:
+        kernel.stop()
