@@ -4,6 +4,7 @@ General layout; imports point down only, and `tests/test_layers.py` holds this::
 
     batos.py  chat_client.py  min_watchdog_service.py  python -m batos
     operator/                          the operator's commands
+    bench/                             speed and quality, measured
     kernel/      client/   watchdog/   the UVM · the Architect's side · supervision
     cognition/                         cycles, states, prompts, translation
     calls/                             one message send: overlay, nested sends, retries

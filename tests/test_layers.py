@@ -18,6 +18,7 @@ ROOT = PACKAGE.parent
 LAYERS = (
     ("__main__",),
     ("operator",),
+    ("bench",),
     ("kernel", "client", "watchdog"),
     ("cognition",),
     ("calls",),
@@ -40,7 +41,7 @@ FORBIDDEN = {
     "guardian": {"wire", "journal", "settings", "codec", "plain"},
 }
 DATABASE = {"ZODB", "persistent", "BTrees", "transaction", "zope", "zodbpickle"}
-DATABASE_HOMES = {"image": DATABASE, "memory": {"zope", "BTrees", "persistent"}}
+DATABASE_HOMES = {"image": DATABASE, "memory": {"zope", "BTrees", "persistent"}, "bench": DATABASE}
 
 
 def modules() -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import plain, wire
 from batos.cognition.orchestrator import Mandate
@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from batos.kernel.bridge import Emit, Message, Peer
     from batos.kernel.uvm import BatOS_UVM
 
+    Handler = Callable[[Any, Peer, Emit], Awaitable[Message]]
+
 _RECENT = 3
+_GROUPS: tuple[type[Group], ...] = ()
+"""Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""
+
+
+class Group(Protocol):
+    """Commands that belong together."""
+
+    def __init__(self, uvm: BatOS_UVM) -> None: ...
+
+    def handlers(self) -> dict[str, Handler]:
+        """Give what each command's name calls."""
 
 
 class Commands:
@@ -29,7 +42,7 @@ class Commands:
 
     def __init__(self, uvm: BatOS_UVM) -> None:
         self._uvm = uvm
-        self._handlers: dict[str, Callable[[Any, Peer, Emit], Awaitable[Message]]] = {
+        self._handlers: dict[str, Handler] = {
             "initiate_cognitive_cycle": self._initiate,
             "send": self._send,
             "install": self._install,
@@ -56,6 +69,8 @@ class Commands:
             "ping": self._ping,
             "shutdown": self._shutdown,
         }
+        for group in _GROUPS:
+            self._handlers.update(group(uvm).handlers())
 
     async def handle(self, message: Message, peer: Peer, emit: Emit) -> Message:
         """Answer one request with its last word; errors are raised."""

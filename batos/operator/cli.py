@@ -8,12 +8,14 @@ from importlib import import_module
 
 from batos import __version__
 from batos.errors import BatosError
+from batos.operator.bench import BENCHES
 from batos.operator.show import Speaker
 from batos.settings import Settings
 
 Command = Callable[[argparse.Namespace, Settings, Speaker], int]
 
 _HANDLERS = {
+    "bench": "bench:run",
     "doctor": "doctor:run",
     "status": "objects:status",
     "inspect": "objects:inspect",
@@ -70,7 +72,21 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("check", parents=[common], help="read every object and every method")
     log = actions.add_parser("history", parents=[common], help="list the image's transactions, newest first")
     log.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50)")
+    _add_bench(commands, common)
     return top
+
+
+def _add_bench(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:  # type: ignore[type-arg]
+    listed = "\n".join(f"  {name:10} {what}" for name, what in BENCHES.items())
+    bench = commands.add_parser(
+        "bench",
+        parents=[common],
+        help="measure speed and quality",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"Measures, and exits 1 when a figure falls short:\n\n{listed}",
+    )
+    bench.add_argument("name", metavar="NAME", choices=sorted(BENCHES), help="one of these")
+    bench.add_argument("options", nargs=argparse.REMAINDER, metavar="…", help="`NAME --help` shows its own")
 
 
 def _add_objects(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:  # type: ignore[type-arg]
