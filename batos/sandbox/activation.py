@@ -63,15 +63,15 @@ class Activation:
         worker = await ending(self._call.pool.take(self._call.limits))
         try:
             await worker.transmit(opening)
-            while True:
-                message = await self._hear(worker)
-                if message[0] in LAST_WORDS:
-                    return self._last(message)
+            while (message := await self._hear(worker))[0] not in LAST_WORDS:
                 answer = await self._answer(message)
                 self._call.count_bytes(len(answer))
                 await worker.transmit(answer)
-        finally:
-            self._call.pool.retire(worker)
+        except BaseException:
+            worker.kill()
+            raise
+        self._call.pool.retire(worker)
+        return self._last(message)
 
     async def _opening(self, args: list[Any], kwargs: dict[str, Any]) -> bytes:
         limits = self._call.limits

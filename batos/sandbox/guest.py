@@ -212,9 +212,10 @@ class Activation:
         return self._things.setdefault(handle, UvmObject(handle))
 
     def begin(self, me: UvmObject, loaded: list[Any]) -> None:
-        """Start with the receiver's snapshot."""
+        """Start with the receiver's snapshot; nothing of an activation before is left."""
         self._me = handle_of(me)
-        self._slots[self._me] = Slots(*loaded)
+        self._slots = {self._me: Slots(*loaded)}
+        self._unflagged = {}
 
     def slots(self, handle: bytes) -> Slots:
         """Give what is known of an object; asks the kernel the first time."""

@@ -62,6 +62,7 @@ class Pool:
         self._size = size
         self._limits = limits
         self._settings = settings
+        self._reuse = bool(settings.get("reuse"))
         self._idle: deque[Worker] = deque()
         self._workers: dict[int, Worker] = {}
         self._numbers = itertools.count(1)
@@ -129,15 +130,21 @@ class Pool:
             worker = self._idle.popleft()
             if not worker.closed:
                 worker.frame_limit = frame_limit(limits)
-                self._refill()
+                # More are forked when this one has served, or at once where only a few are left.
+                if len(self._idle) <= self._size // 2:
+                    self._refill()
                 return worker
         worker = await self._spawn(limits)
         self._refill()
         return worker
 
     def retire(self, worker: Worker) -> None:
-        """Kill a worker that has served."""
-        worker.kill()
+        """End a worker that has served: it has no task any more, so this need not hold anybody up."""
+        if self._reuse:
+            self._idle.appendleft(worker)
+        else:
+            asyncio.get_running_loop().call_soon(worker.kill)
+            self._refill()
 
     def statistics(self) -> dict[str, Any]:
         """Count workers."""

@@ -36,6 +36,7 @@ class Sandbox:
             (the kernel sets it with GUARDIAN_POLICY `warn`).
         calls: Top-level calls at once; more wait for their turn.
         without: Layers to leave out (`seccomp`, `landlock`, `namespaces`, `rlimits`), for tests.
+        reuse: Let a worker serve again, for measuring alone: one method could then spoil the next.
 
     Attributes:
         refusal: Why generated code is refused, or None.
@@ -54,6 +55,7 @@ class Sandbox:
         bare: bool = False,
         calls: int = 16,
         without: frozenset[str] = frozenset(),
+        reuse: bool = False,
     ) -> None:
         self.refusal: SandboxRefused | None = SandboxRefused("the sandbox has not been started")
         self.level = "none"
@@ -61,7 +63,7 @@ class Sandbox:
         self._require = _LEVELS[require]
         self._limits = limits or Limits()
         self._modules = sorted(modules or PURE_MODULES)
-        settings = {"uid": uid, "modules": self._modules, "bare": bare}
+        settings = {"uid": uid, "modules": self._modules, "bare": bare, "reuse": reuse}
         settings |= {wall: wall not in without for wall in ("seccomp", "landlock", "namespaces", "rlimits")}
         self._pool = Pool(pool, self._limits, settings)
         self._turn = asyncio.Semaphore(calls)

@@ -108,5 +108,5 @@ async def _talk(pool: Pool, worker: Worker, task: bytes, seconds: float, *, wait
     except TimeoutError:
         return None
     finally:
-        pool.retire(worker)
+        worker.kill()
     return answer

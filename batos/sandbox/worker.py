@@ -16,7 +16,7 @@ from batos.guardian.modules import reachable
 from batos.guardian.review import review
 from batos.sandbox import library
 from batos.sandbox.codec import LENGTH, frame
-from batos.sandbox.guest import RemoteError, activation, remote_error, strict_getattr, strict_hasattr
+from batos.sandbox.guest import RemoteError, UvmObject, activation, remote_error, strict_getattr, strict_hasattr
 from batos.sandbox.selftest import probe
 
 SOCKET = 3
@@ -35,6 +35,20 @@ _BUILTINS = (
     "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str", "sum",
     "super", "tuple", "type", "zip", "__build_class__", "Ellipsis", "NotImplemented", "__debug__",
 )  # fmt: skip
+
+
+_PROPS = {"n": 1, "name": "rehearsal", "rate": 1.5, "things": [1, "two"]}
+_PLAY = '''\
+def play(self, count, word="you"):
+    """Use what methods use."""
+    total = getattr(self, "total", 0)
+    for item in self.things:
+        total += count if isinstance(item, int) else len(item)
+    self.things.append({"word": word, "rate": self.rate})
+    self.total = total + self.n
+    self._p_changed = True
+    return [self.total, f"{self.name:>12}: {word}", (total, None)]
+'''
 
 
 class Output:
@@ -86,7 +100,12 @@ def receive() -> bytes:
 
 def transmit(message: list[Any]) -> None:
     """Write one frame."""
-    data = memoryview(frame(activation.codec.pack(message)))
+    send_all(activation.codec.pack(message))
+
+
+def send_all(payload: bytes) -> None:
+    """Write a packed value as one frame."""
+    data = memoryview(frame(payload))
     while data:
         data = data[os.write(SOCKET, data) :]
 
@@ -95,27 +114,32 @@ def serve(settings: dict[str, Any], layers: dict[str, Any]) -> NoReturn:
     """Announce this worker, do one task, and leave.
 
     Args:
-        settings: `modules` and `bare` of the sandbox.
+        settings: `builtins` (the names that methods get), and `reuse`: serve more than one task, for measuring alone.
         layers: What this worker's confinement achieved.
     """
-    warm()
+    library.shuffle_chance()
+    rehearse(settings)
     transmit(["ready", layers])
-    task, fields = activation.codec.unpack(receive())
-    if task == "call":
-        run(settings, fields)
-    elif task == "audit":
-        audit(fields)
-    else:
-        transmit(["probed", probe(fields)])
-    os._exit(0)
+    while True:
+        task, fields = activation.codec.unpack(receive())
+        if task == "call":
+            send_all(run(settings, fields))
+        elif task == "audit":
+            audit(fields)
+        else:
+            transmit(["probed", probe(fields)])
+        if not settings["reuse"]:
+            os._exit(0)
 
 
-def warm() -> None:
-    """Touch the pages that a call touches, so that they are copied before the call and not in it."""
-    scope = {"__builtins__": builtins_for({"modules": [], "bare": False}), "__name__": "method"}
-    exec(compile("def w(self, a):\n    return {'a': [a, 1.5, 'x']}", "<warm>", "exec"), scope)  # noqa: S102
-    value = [scope["w"](None, 1), {"slots": {"n": 1}}, "x" * 100]  # type: ignore[operator]
-    activation.codec.unpack(activation.codec.pack(value))
+def rehearse(settings: dict[str, Any]) -> None:
+    """Play a whole call, so that the pages that a call touches are copied before it and not in it."""
+    slots = {name: activation.codec.pack(value) for name, value in _PROPS.items()}
+    fields = {
+        "source": _PLAY, "selector": "play", "self": UvmObject(bytes(4)), "slots": [slots, [], ["play"]],
+        "args": [2], "kwargs": {"word": "x"}, "fixed": False, "output": 99, "bytes": 1 << 20, "frame": 1 << 20,
+    }  # fmt: skip
+    activation.codec.unpack(run(settings, activation.codec.unpack(activation.codec.pack(fields))))
 
 
 def builtins_for(settings: dict[str, Any]) -> dict[str, Any]:
@@ -144,8 +168,8 @@ def _importer(modules: frozenset[str]) -> Any:
     return guarded
 
 
-def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Run one activation and tell how it ended."""
+def run(settings: dict[str, Any], fields: dict[str, Any]) -> bytes:
+    """Run one activation; gives the packed word that tells how it ended."""
     output = Output(fields["output"])
     sys.stdout = sys.stderr = output
     out_of_memory = activation.codec.pack(["fail", {"type": "MemoryError", "text": _MEMORY_FAULT}, ""])
@@ -154,8 +178,6 @@ def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
         if fields["fixed"]:
             library.fix_clock()
             library.fix_chance()
-        else:
-            library.shuffle_chance()
         activation.ask = _ask
         activation.print_out = output.take
         reply = activation.codec.pack(_activate(settings, fields, output))
@@ -170,9 +192,7 @@ def run(settings: dict[str, Any], fields: dict[str, Any]) -> None:
             reply = out_of_memory
         except BaseException:  # noqa: BLE001 - even its text may raise
             reply = unprintable
-    data = memoryview(frame(reply))
-    while data:
-        data = data[os.write(SOCKET, data) :]
+    return reply
 
 
 def _failure(fields: dict[str, Any], output: Output) -> bytes:
@@ -185,7 +205,7 @@ def _activate(settings: dict[str, Any], fields: dict[str, Any], output: Output) 
     # Classes that a method defines look their module up.
     sys.modules["method"] = module
     scope = vars(module)
-    scope["__builtins__"] = builtins_for(settings)
+    scope["__builtins__"] = dict(settings["builtins"])
     me, selector = fields["self"], fields["selector"]
     activation.begin(me, fields["slots"])
     exec(compile(fields["source"], "<method>", "exec", dont_inherit=True), scope)  # noqa: S102

@@ -22,6 +22,7 @@ from batos.sandbox import confinement, library, seccomp, worker
 CONTROL = 3
 _MESSAGE_LIMIT = 1 << 12
 _DESCRIPTORS = 1 << 12
+_REHEARSALS = 8  # the interpreter specialises what has run a few times
 
 
 def main() -> NoReturn:
@@ -43,6 +44,9 @@ def _prepare(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]
     missing = library.preload(settings["modules"])
     report: dict[str, Any] = {"time_zones": library.keep_time_zones(), "missing_modules": missing}
     report |= _confine(settings, control)
+    settings["builtins"] = worker.builtins_for(settings)
+    for _ in range(_REHEARSALS):
+        worker.rehearse(settings)
     settings["address_space"] = _address_space
     settings["filter"] = seccomp.build(worker.SOCKET) if seccomp.supported() else b""
     sys.path.clear()
