@@ -5,18 +5,30 @@ Engine differences live here and nowhere else.
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zc.lockfile
+from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import FileStorageError
 from ZODB.POSException import ConflictError
+from ZODB.utils import p64, u64
 
-from batos.errors import ImageInUse
+from batos.errors import Conflict, ImageInUse, ImageReadOnly
 from batos.image import class_factory, preflight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+_READ_ONLY = frozenset(
+    number
+    for name in ("ENOSPC", "EROFS", "EACCES", "EPERM", "EDQUOT", "EFBIG")
+    if (number := getattr(errno, name, None)) is not None
+)
 
 
 class Opened(NamedTuple):
@@ -27,7 +39,13 @@ class Opened(NamedTuple):
 
 
 class ImageStorage(FileStorage):  # type: ignore[misc]
-    """FileStorage that never merges conflicting records: merging would load them without the allow-list."""
+    """FileStorage that never merges conflicting records: merging would load them without the allow-list.
+
+    Attributes:
+        packed_until: A cache of the function of that name; None when it is not known.
+    """
+
+    packed_until: bytes | None = None
 
     def tryToResolveConflict(  # noqa: N802  # ZODB's name
         self,
@@ -39,6 +57,18 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
     ) -> bytes:
         """Refuse; the unit of work runs again."""
         raise ConflictError(oid=oid, serials=(committedSerial, oldSerial), data=newpickle or committedData)
+
+
+class ImageConnection(Connection):  # type: ignore[misc]
+    """A connection that knows how many packs its cache has seen."""
+
+    packs_seen = 0
+
+
+class ImageDB(DB):  # type: ignore[misc]
+    """The database, with our connections."""
+
+    klass = ImageConnection
 
 
 def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
@@ -56,8 +86,8 @@ def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
     except zc.lockfile.LockError:
         raise ImageInUse(f"{db_file} is open in another process") from None
     try:
-        # One connection serves all units of work; the second is for a moment of the past.
-        db = DB(storage, pool_size=4, cache_size=cache_objects, class_factory=class_factory.find)
+        # One connection serves all units of work, the others are for studies.
+        db = ImageDB(storage, pool_size=8, cache_size=cache_objects, class_factory=class_factory.find)
     except BaseException:
         storage.close()
         raise
@@ -67,6 +97,51 @@ def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
 def is_shut(db: Any) -> bool:
     """Tell whether the storage has shut itself after a failure of the disk in the middle of a commit."""
     return db is not None and bool(db.storage._file.closed)  # the engine has no other sign
+
+
+def snapshot_tid(conn: Any) -> str:
+    """The last transaction that a connection sees, 16 hex digits."""
+    tid: bytes = p64(u64(conn._storage._start) - 1)  # what the engine loads is older than this
+    return tid.hex()
+
+
+def packed_until(db: Any) -> bytes:
+    """The tid up to which a pack has taken history away; what was before it can't be seen whole."""
+    storage = db.storage
+    if storage.packed_until is None:
+        storage.packed_until = preflight.last_packed(storage.getName())
+    tid: bytes = storage.packed_until
+    return tid
+
+
+def pack(db: Any, until: float) -> None:
+    """Drop what nothing reaches and history before a time (seconds since 1970); commits go on meanwhile.
+
+    Raises:
+        Conflict: Another pack is running.
+        OSError: The disk refuses.
+    """
+    try:
+        db.pack(until)
+    except FileStorageError as error:
+        raise Conflict(f"The image is not packed: {error}") from None
+    finally:
+        db.storage.packed_until = None
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Where the disk refuses a write, say so in our words.
+
+    Raises:
+        ImageReadOnly: The disk is full, read-only or not ours.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        raise ImageReadOnly(f"The image takes no writes: {error.strerror}", reason=error.strerror) from error
 
 
 def _checked(db_file: Path, blob_dir: Path) -> preflight.Health:

@@ -108,6 +108,21 @@ def find_damage(db_file: Path, *, start: int | None = None) -> Damage | None:
     return None
 
 
+def last_packed(db_file: Path | str) -> bytes:
+    """The tid of the last transaction that a pack has rewritten; eight zero bytes when the file was never packed."""
+    last = bytes(8)
+    with Path(db_file).open("rb") as file:
+        position = 4
+        while True:
+            file.seek(position)
+            header = file.read(_HEADER.size)
+            # Packed transactions stand together at the beginning.
+            if len(header) < _HEADER.size or header[16:17] != b"p":
+                return last
+            last = header[:8]
+            position += _LENGTH.unpack_from(header, 8)[0] + 8
+
+
 def _transaction(data: Bytes, position: int, last: bytes) -> str | None:
     """What is wrong with the transaction at a position; None when it is whole."""
     if position + _HEADER.size > len(data):

@@ -1,113 +1,46 @@
 """The one door to the image: units of work, each a function that runs in the image thread inside one transaction.
 
-A unit of work opens a connection with an explicit transaction manager of its own, begins, calls the function, commits
-and closes. The thread-local manager is never used: two tasks that share it commit each other's half work, or hang.
-The function is synchronous and gives plain data back; objects of the image never leave it. A unit whose objects were
-changed by another process meanwhile runs again from its start, so it keeps nothing from a run that failed.
+A unit of work begins a transaction of an explicit manager of its own, calls the function and commits. The thread-local
+manager is never used: two tasks that share it commit each other's half work, or hang. The function is synchronous and
+gives plain data back; objects of the image never leave it. A unit whose objects were changed meanwhile runs again from
+its start, so it keeps nothing from a run that failed.
+
+Long reads are studies: they run in threads of their own, each on its own snapshot, and hold nobody up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import random
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from persistent import Persistent
 from transaction import TransactionManager
 from transaction.interfaces import TransientError
 from ZODB.POSException import POSKeyError
 
-from batos.codec import Ref
-from batos.errors import BadField, Conflict, ImageReadOnly, Stopping, TooLarge, UnknownTarget
+from batos.errors import BadField, Conflict, Stopping, TooLarge, UnknownTarget
 from batos.image import engine
-from batos.image.objects import UvmObject
-from batos.wire import is_oid_text
+from batos.image.door import Door
+from batos.image.view import Commit, View, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+__all__ = ["STUDIES", "TRIES", "Commit", "Image", "View"]
 
 T = TypeVar("T")
 
 TRIES = 8
+STUDIES = 2
+"""Long reads at once; more wait."""
 _NOTE_LIMIT = 60_000
-_READ_ONLY = frozenset(
-    number
-    for name in ("ENOSPC", "EROFS", "EACCES", "EPERM", "EDQUOT", "EFBIG")
-    if (number := getattr(errno, name, None)) is not None
-)
-
-
-class Commit(NamedTuple, Generic[T]):
-    """What a unit of work gave back, and its transaction.
-
-    Attributes:
-        value: Plain data.
-        tid: 16 hex digits: of the write, or of the snapshot that was read.
-    """
-
-    value: T
-    tid: str
-
-
-class View:
-    """What a unit of work sees of the image; valid only inside it.
-
-    Attributes:
-        conn: The ZODB connection.
-        root: The root mapping.
-        tid: Of the snapshot, 16 hex digits.
-    """
-
-    def __init__(self, conn: Any, tid: str) -> None:
-        self.conn = conn
-        self.root: Any = conn.root()
-        self.tid = tid
-
-    def get(self, ref: Ref) -> UvmObject:
-        """The object of a reference.
-
-        Raises:
-            UnknownTarget: There is none, or it is not a `UvmObject`.
-        """
-        try:
-            obj = self.conn.get(ref.oid)
-            if isinstance(obj, UvmObject):
-                # The cache may hold the ghost of an object that a pack has taken away.
-                obj._p_activate()
-                return obj
-        except POSKeyError:
-            pass
-        raise UnknownTarget(f"There is no object with the oid {ref.hex}")
-
-    def resolve(self, target: str | Ref | int) -> UvmObject:
-        """The object that a request names: a root object's name, an oid, or a reference.
-
-        Raises:
-            UnknownTarget: There is none, or it was removed.
-        """
-        ref = _as_ref(target)
-        if ref is None:
-            named = self.root.get(target)
-            if not isinstance(named, UvmObject):
-                raise UnknownTarget(f"There is no object named {target!r}")
-            return named
-        obj = self.get(ref)
-        if "_removed_" in obj._slots:
-            raise UnknownTarget(f"The object {ref.hex} was removed")
-        return obj
-
-    def ref(self, obj: UvmObject) -> Ref:
-        """The reference of an object; a new one gets its oid now."""
-        if obj._p_oid is None:
-            self.conn.add(obj)
-        return Ref(obj._p_oid)
 
 
 class Image:
@@ -128,17 +61,19 @@ class Image:
         self.db_file = Path(db_file)
         self.blob_dir = Path(blob_dir)
         self._cache_objects = cache_objects
-        with _storage_errors():
+        with engine.errors():
             opened = engine.open_database(self.db_file, self.blob_dir, cache_objects)
         self._db: Any = opened.db
         self.health = opened.health
-        self._thread = ThreadPoolExecutor(1, "image")
-        self._inside = threading.local()
-        self._closed = False
-        self._waiting = 0
+        self._door = Door("image")
+        self._studies = ThreadPoolExecutor(STUDIES, "image-study")
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._own: tuple[Any, Any] | None = None
+        self._studying = 0
         self._commits = 0
         self._conflicts = 0
-        self._count = threading.Lock()
+        self._packs = 0
 
     @property
     def tid(self) -> str:
@@ -171,7 +106,7 @@ class Image:
             Stopping: The image is closed.
             Exception: Whatever `fn` raises; nothing is stored then.
         """
-        return await self._await(partial(self._transact, fn, args, note, user, why))
+        return await self._door.run(partial(self._transact, fn, args, note, user, why))
 
     async def read(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
         """Run `fn(view, *args)` on a snapshot; nothing that it changes is kept.
@@ -186,7 +121,7 @@ class Image:
             Stopping: The image is closed.
             Exception: Whatever `fn` raises.
         """
-        return await self._await(partial(self._read, fn, args, at))
+        return await self._door.run(partial(self._read, fn, args, at))
 
     def transact_now(
         self,
@@ -197,20 +132,46 @@ class Image:
         why: dict[str, Any] | None = None,
     ) -> Commit[T]:
         """The same as `transact`, but blocking; for any thread but the image's own."""
-        return self._submit(partial(self._transact, fn, args, note, user, why)).result()
+        return self._door.run_now(partial(self._transact, fn, args, note, user, why))
 
     def read_now(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
         """The same as `read`, but blocking; for any thread but the image's own."""
-        return self._submit(partial(self._read, fn, args, at)).result()
+        return self._door.run_now(partial(self._read, fn, args, at))
 
-    def pack_now(self, *, keep_seconds: float = 0) -> None:
-        """Drop what nothing reaches any more and history older than `keep_seconds`; other units of work wait.
+    async def study(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
+        """Run `fn(view, *args)` on a snapshot like `read`, but in another thread: for what takes long.
+
+        It sees the image as it was when it began, and no other unit of work waits for it. Between its steps it calls
+        `view.breathe()`, so that it needs little memory and ends when the image closes.
+
+        Args:
+            fn: The study: synchronous, gives plain data, changes nothing, may run more than once.
+            args: What it gets after the view.
+            at: A tid: the image as it was right after that transaction.
 
         Raises:
+            BadField: `at` is not a tid of the past.
+            UnknownTarget: A pack has taken that moment away.
+            Stopping: The image is closed.
+            Exception: Whatever `fn` raises.
+        """
+        return await asyncio.shield(asyncio.wrap_future(self._begin_study(partial(self._read_aside, fn, args, at))))
+
+    def study_now(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
+        """The same as `study`, but blocking; for any thread but the studies' own."""
+        return self._begin_study(partial(self._read_aside, fn, args, at)).result()
+
+    def pack_now(self, *, keep_seconds: float = 0) -> None:
+        """Drop what nothing reaches any more and history older than `keep_seconds`.
+
+        Blocks the caller, but no unit of work: it runs where studies run.
+
+        Raises:
+            Conflict: Another pack is running.
             ImageReadOnly: The disk takes no writes.
             Stopping: The image is closed.
         """
-        self._submit(partial(self._pack, keep_seconds)).result()
+        self._begin_study(partial(self._pack, keep_seconds)).result()
 
     async def close(self) -> None:
         """Finish the work that waits and close the image."""
@@ -218,58 +179,68 @@ class Image:
 
     def close_now(self) -> None:
         """The same as `close`, but blocking. Closing twice does no harm."""
-        with self._count:
-            if self._closed:
-                return
-            self._closed = True
+        self._closing.set()
+        self._studies.shutdown()
         # The last in the queue, so that all that waits is done first.
-        self._thread.submit(self._close_database).result()
-        self._thread.shutdown()
+        self._door.close(self._close_database)
 
     def statistics(self) -> dict[str, Any]:
-        """Figures: `tid`, `objects`, `bytes`, `queue`, `commits`, `conflicts`."""
+        """Figures: `tid`, `objects`, `bytes`, `commits`, `conflicts`, `packs`, and the door's queue.
+
+        `queue` counts the units of work that wait or run, `queue_highest` the most there ever were, `studies` the long
+        reads that wait or run.
+        """
         db = self._db
         return {
             "tid": self.tid,
             "objects": db.objectCount() if db is not None else 0,
             "bytes": db.getSize() if db is not None else 0,
-            "queue": self._waiting,
+            "queue": self._door.waiting,
+            "queue_highest": self._door.highest,
+            "studies": self._studying,
             "commits": self._commits,
             "conflicts": self._conflicts,
+            "packs": self._packs,
         }
 
-    def _submit(self, work: Callable[[], Commit[T]]) -> Future[Commit[T]]:
-        if getattr(self._inside, "now", False):
-            raise RuntimeError("A unit of work must not start another one and wait for it: call its function instead")
-        with self._count:
-            if self._closed:
+    def _begin_study(self, work: Callable[[], T]) -> Future[T]:
+        with self._lock:
+            if self._closing.is_set():
                 raise Stopping("The image is closed")
-            self._waiting += 1
-            return self._thread.submit(self._run, work)
+            self._studying += 1
+            return self._studies.submit(self._end_study, work)
 
-    async def _await(self, work: Callable[[], Commit[T]]) -> Commit[T]:
-        return await asyncio.shield(asyncio.wrap_future(self._submit(work)))
-
-    def _run(self, work: Callable[[], Commit[T]]) -> Commit[T]:
-        self._inside.now = True
+    def _end_study(self, work: Callable[[], T]) -> T:
         try:
             return work()
         finally:
-            self._inside.now = False
-            with self._count:
-                self._waiting -= 1
+            with self._lock:
+                self._studying -= 1
 
     def _transact(
         self, fn: Callable[..., T], args: tuple[Any, ...], note: str, user: str, why: dict[str, Any] | None
     ) -> Commit[T]:
         if len(note) + len(user) + len(repr(why)) > _NOTE_LIMIT:
             raise TooLarge(f"What is noted of a transaction is over {_NOTE_LIMIT} characters")
-        for attempt in range(TRIES):
+        return self._repeat(partial(self._attempt, fn, args, note, user, why))
+
+    def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
+        if at is not None:
+            return self._read_aside(fn, args, at)
+        return self._repeat(partial(self._look, fn, args))
+
+    def _repeat(self, attempt: Callable[[], Commit[T]]) -> Commit[T]:
+        for number in range(TRIES):
+            packs = self._packs
             try:
-                return self._attempt(fn, args, note, user, why)
+                return attempt()
             except TransientError:
                 self._conflicts += 1
-                time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**attempt)  # noqa: S311  # jitter, not a secret
+                time.sleep(random.uniform(0.5, 1.5) * 0.002 * 2**number)  # noqa: S311  # jitter, not a secret
+            except POSKeyError:
+                # A pack beneath the snapshot takes objects away that a newer one does not reach.
+                if packs == self._packs:
+                    raise
         raise Conflict(f"Others kept changing the same objects; gave up after {TRIES} tries")
 
     def _attempt(
@@ -283,51 +254,99 @@ class Image:
                 current.user = user
             for key, item in (why or {}).items():
                 current.setExtendedInfo(key, item)
-            value = _plain(fn(View(conn, self.tid), *args))
-            with _storage_errors():
+            value = plain(fn(View(conn, self.tid), *args))
+            with engine.errors():
                 tm.commit()
             self._commits += 1
             return Commit(value, self.tid)
 
-    def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
-        with self._unit(at) as (conn, _tm):
-            tid = self.tid if at is None else at
-            try:
-                view = View(conn, tid)
-            except POSKeyError:
-                # Before the image began, or before what a pack has kept.
-                raise _no_moment(tid) from None
-            return Commit(_plain(fn(view, *args)), tid)
+    def _look(self, fn: Callable[..., T], args: tuple[Any, ...]) -> Commit[T]:
+        with self._unit() as (conn, _tm):
+            tid = self.tid
+            return Commit(plain(fn(View(conn, tid), *args)), tid)
 
-    def _pack(self, keep_seconds: float) -> Commit[None]:
-        db = self._open_database()
-        with _storage_errors():
-            db.pack(time.time() - keep_seconds)
-        # What is gone must not be answered from a cache.
-        db.cacheMinimize()
-        return Commit(None, self.tid)
+    def _read_aside(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
+        if at is None:
+            return self._repeat(partial(self._look_aside, fn, args))
+        before = self._check_moment(at)
+        try:
+            return self._look_aside(fn, args, at, before)
+        finally:
+            # Packed away meanwhile: then neither an error nor an answer means anything.
+            self._check_moment(at)
+
+    def _look_aside(
+        self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None = None, moment: bytes | None = None
+    ) -> Commit[T]:
+        with self._aside(moment) as conn:
+            try:
+                view = View(conn, at or engine.snapshot_tid(conn), self._closing)
+            except POSKeyError:
+                # Before the image began.
+                raise _no_moment(at or "") from None
+            return Commit(plain(fn(view, *args)), view.tid)
+
+    def _check_moment(self, at: str) -> bytes:
+        """The bytes of a tid that can be looked at."""
+        tid = _moment(at)
+        db = self._db
+        if tid is None or db is None or tid > db.lastTransaction():
+            raise _no_moment(at)
+        oldest = engine.packed_until(db)
+        if tid < oldest:
+            raise UnknownTarget(
+                f"The moment {at} was packed away", f"The oldest that can still be seen is {oldest.hex()}."
+            )
+        return tid
+
+    def _pack(self, keep_seconds: float) -> None:
+        with engine.errors():
+            engine.pack(self._open_database(), time.time() - keep_seconds)
+        self._packs += 1
 
     @contextmanager
-    def _unit(self, at: str | None = None) -> Iterator[tuple[Any, Any]]:
-        """A connection in a transaction of its own; what is not committed at the end is gone."""
-        db = self._open_database()
-        tm = TransactionManager(explicit=True)
-        conn = _open_connection(db, tm, at)
+    def _unit(self) -> Iterator[tuple[Any, Any]]:
+        """The image thread's own connection in a new transaction; what is not committed at the end is gone."""
+        if self._own is None:
+            tm = TransactionManager(explicit=True)
+            self._own = self._open_database().open(tm), tm
+        conn, tm = self._own
         try:
+            self._forget_packed(conn)
             tm.begin()
             yield conn, tm
         finally:
             # After a commit there is no transaction left to abort.
             with suppress(Exception):
                 tm.abort()
-            conn.close()
             self._drop_broken()
 
+    @contextmanager
+    def _aside(self, moment: bytes | None) -> Iterator[Any]:
+        """A connection for one read, now or at a moment of the past."""
+        tm = TransactionManager(explicit=True)
+        conn = self._open_database().open(tm, at=moment)
+        try:
+            self._forget_packed(conn)
+            tm.begin()
+            yield conn
+        finally:
+            with suppress(Exception):
+                tm.abort()
+            conn.close()
+
+    def _forget_packed(self, conn: Any) -> None:
+        """What a pack has taken away must not be answered from a connection's cache."""
+        if conn.packs_seen != self._packs:
+            conn.cacheMinimize()
+            conn.packs_seen = self._packs
+
     def _open_database(self) -> Any:
-        if self._db is None:
-            with _storage_errors():
-                self._db = engine.open_database(self.db_file, self.blob_dir, self._cache_objects).db
-        return self._db
+        with self._lock:
+            if self._db is None:
+                with engine.errors():
+                    self._db = engine.open_database(self.db_file, self.blob_dir, self._cache_objects).db
+            return self._db
 
     def _drop_broken(self) -> None:
         """A storage whose disk failed in the middle of a commit shuts itself; the next unit opens it anew."""
@@ -335,19 +354,12 @@ class Image:
             self._close_database()
 
     def _close_database(self) -> None:
-        db, self._db = self._db, None
+        (db, self._db), (own, self._own) = (self._db, None), (self._own, None)
+        if own is not None:
+            own[0].close()
         if db is not None:
             with suppress(OSError, ValueError):
                 db.close()
-
-
-def _open_connection(db: Any, tm: Any, at: str | None) -> Any:
-    if at is None:
-        return db.open(tm)
-    tid = _moment(at)
-    if tid is None or tid > db.lastTransaction():
-        raise _no_moment(at)
-    return db.open(tm, at=tid)
 
 
 def _no_moment(at: str) -> BadField:
@@ -360,31 +372,3 @@ def _moment(at: str) -> bytes | None:
     except ValueError:
         return None
     return tid if len(tid) == 8 else None
-
-
-def _plain(value: T) -> T:
-    if isinstance(value, (Persistent, View)):
-        raise TypeError(f"A unit of work gives plain data back, not a {type(value).__name__}: use `view.ref`")
-    return value
-
-
-def _as_ref(target: str | Ref | int) -> Ref | None:
-    if isinstance(target, Ref):
-        return target
-    if isinstance(target, int):
-        return Ref(target.to_bytes(8, "big"))
-    if is_oid_text(target):
-        number = int(target, 16) if len(target) == 16 else int(target)
-        if number < 1 << 64:
-            return Ref(number.to_bytes(8, "big"))
-    return None
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        raise ImageReadOnly(f"The image takes no writes: {error.strerror}", reason=error.strerror) from error
