@@ -1,43 +1,57 @@
 """The Synaptic Bridge: a ROUTER socket that hands each request to a task of its own and sends what comes back.
 
-It knows frames, peers and limits; what a command does is the handler's business.
+It knows frames, peers and limits; what a command does is the handler's business. The socket is read in batches as
+often as it has something, without a task for each wait: asyncio watches its descriptor, which ZeroMQ makes ready once
+for everything that happens.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import zmq
-import zmq.asyncio
-import zmq.auth.asyncio
 
 from batos import codec, wire
-from batos.errors import BatosError, Busy, EndpointTaken, MethodError, Stopping, TooLarge, to_wire
-from batos.kernel import keys
+from batos.errors import BatosError, Busy, MethodError, Stopping, TooLarge, to_wire
+from batos.kernel import binding
+from batos.kernel.doorkeeper import Doorkeeper
+from batos.kernel.outgoing import Outgoing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batos.settings import Settings
 
 _log = logging.getLogger("batos.bridge")
 
 Message = dict[str, Any]
 Emit = Callable[[Message], Awaitable[None]]
-_CUT_OFF = 4
-_HIGH_WATER = 10_000
+_BATCH = 64
+_BYTES_IN_PROGRESS = 8
+_QUIET_SECONDS = 30.0
 _ALWAYS = frozenset({"ping", "status", "cycle", "cycles", "cancel", "approve", "shutdown"})
 """Commands that are answered when the queue is full: they show it, or clear it."""
+_AT_ONCE = frozenset({"ping"})
+"""Commands whose handler waits for nothing: they need no task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who asks: the routing envelope, and whether the key is an operator's."""
+    """Who asks: the routing envelope, whether the key is an operator's, and the key as Z85 text."""
 
     envelope: tuple[bytes, ...]
     operator: bool
+    key: str = ""
+
+
+class PeerGone(Exception):
+    """The peer that waits for an answer is there no more; what it waited for goes on without it."""
 
 
 Handler = Callable[[Message, Peer, Emit], Awaitable[Message]]
@@ -54,17 +68,19 @@ class Bridge:
     def __init__(self, settings: Settings, handler: Handler) -> None:
         self._settings = settings
         self._handler = handler
-        self._context = zmq.asyncio.Context()
+        self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._auth: zmq.auth.asyncio.AsyncioAuthenticator | None = None
+        self._door = Doorkeeper(settings.keys_path) if settings.curve == "on" else None
+        self._out = Outgoing(self._socket, settings.max_message_bytes, self._look_again)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._roles: dict[str, str] = {}
         self._counts = {"requests": 0, "errors": 0}
-        self._stopping = False
+        self._bytes = 0
+        self._again = False
+        self._fault: asyncio.Future[None] | None = None
 
     def statistics(self) -> dict[str, int]:
-        """Requests and error replies since the start, and requests in progress."""
-        return {**self._counts, "in_progress": len(self._tasks)}
+        """Requests and error replies since the start, requests in progress and their bytes, and how peers read."""
+        return {**self._counts, "in_progress": len(self._tasks), "bytes": self._bytes, **self._out.statistics()}
 
     def bind(self) -> None:
         """Make the keys that are missing, and bind.
@@ -72,83 +88,143 @@ class Bridge:
         Raises:
             EndpointTaken: The address is in use.
         """
-        self._socket.linger = 1000
-        self._socket.sndhwm = self._socket.rcvhwm = _HIGH_WATER
-        self._socket.maxmsgsize = _CUT_OFF * self._settings.max_message_bytes
-        self._socket.ipv6 = "[" in self._settings.zmq_endpoint
-        # Written whatever the setting says: switching CURVE back on then needs no new keys.
-        keys.ensure_keys(self._settings.keys_path)
-        if self._settings.curve == "on":
-            self._secure()
-        try:
-            self._socket.bind(self._settings.zmq_endpoint)
-        except zmq.ZMQError as error:
-            raise EndpointTaken(f"{self._settings.zmq_endpoint} cannot be bound: {error}") from None
-
-    def _secure(self) -> None:
-        folder = self._settings.keys_path
-        self._roles = keys.roles(folder)
-        self._auth = zmq.auth.asyncio.AsyncioAuthenticator(self._context)
-        self._auth.start()
-        self._auth.configure_curve(domain="*", location=str(folder / "authorized"))
-        self._socket.curve_publickey, self._socket.curve_secretkey = keys.server_keys(folder)
-        self._socket.curve_server = True
+        binding.configure(self._socket, self._settings)
+        if self._door is not None:
+            self._door.guard(self._context, self._socket)
+        binding.bind(self._socket, self._settings.zmq_endpoint)
 
     async def serve(self) -> None:
-        """Take requests until `close`."""
-        while True:
-            frames = await self._socket.recv_multipart(copy=False)
-            user = frames[-1].get("User-Id") if self._auth is not None else ""
-            parts = [bytes(frame.buffer) for frame in frames]
-            self._take(parts, operator=self._auth is None or self._roles.get(str(user)) == keys.OPERATOR)
-
-    def _take(self, parts: list[bytes], *, operator: bool) -> None:
-        delimiter = len(parts) == 3 and parts[1] == b""
-        peer = Peer(tuple(parts[:2] if delimiter else parts[:1]), operator)
-        frame = parts[-1] if len(parts) == 2 or delimiter else b""
-        task = asyncio.create_task(self._answer(frame, peer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, frame: bytes, peer: Peer) -> None:
-        """Answer one frame with exactly one last word."""
-        self._counts["requests"] += 1
-        request_id: Any = None
-
-        async def emit(event: Message) -> None:
-            await self._send(peer, {"id": request_id, **event})
-
+        """Take requests until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._fault = loop.create_future()
+        loop.add_reader(self._socket.fileno(), self._read)
         try:
-            if len(frame) > self._settings.max_message_bytes:
-                request_id = peek_id(frame)
-                raise TooLarge(
-                    f"The message has {len(frame)} bytes, the limit MAX_MESSAGE_BYTES is {self._settings.max_message_bytes}"
-                )
-            message = wire.read_frame(frame)
-            request_id = message.get("id")
-            if len(self._tasks) > self._settings.queue_limit and message.get("command") not in _ALWAYS:
-                raise Busy(f"{len(self._tasks)} requests are in progress, the limit is QUEUE_LIMIT")
-            last_word = await self._handler(message, peer, emit)
+            self._read()
+            await self._fault
+        finally:
+            loop.remove_reader(self._socket.fileno())
+            self._fault = None
+
+    def _read(self) -> None:
+        """Take a batch; what is left has its turn after everybody else's."""
+        self._again = False
+        if self._fault is None or self._fault.done():
+            return
+        try:
+            for _ in range(_BATCH):
+                self._take(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
+        except zmq.Again:
+            return
+        except Exception as error:
+            self._fault.set_exception(error)
+            return
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Read soon: after a send or a full batch the descriptor does not tell of what came meanwhile."""
+        if not self._again and self._fault is not None:
+            self._again = True
+            asyncio.get_running_loop().call_soon(self._read)
+
+    def _take(self, frames: Sequence[zmq.Frame]) -> None:
+        key = ""
+        if self._door is not None:
+            key = str(frames[-1].get("User-Id"))
+            if key not in self._door.roles:
+                return  # revoked while it was connected
+        parts = [bytes(frame.buffer) for frame in frames[:-1]]
+        delimiter = len(parts) == 2 and parts[1] == b""
+        operator = self._door is None or self._door.is_operator(key)
+        peer = Peer(tuple(parts[:2] if delimiter else parts[:1]), operator, key)
+        frame = bytes(frames[-1].buffer) if len(parts) == 1 or delimiter else b""
+        self._counts["requests"] += 1
+        try:
+            message = self._message(frame)
+        except BatosError as error:
+            self._last_word(peer, error.details.pop("request_id", None), error_reply(error))
+            return
+        if message.get("command") in _AT_ONCE:
+            self._answer_at_once(message, peer)
+        else:
+            self._begin(message, peer, len(frame))
+
+    def _message(self, frame: bytes) -> Message:
+        """Read a frame and look at the limits."""
+        limit = self._settings.max_message_bytes
+        if len(frame) > limit:
+            text = f"The message has {len(frame)} bytes, the limit MAX_MESSAGE_BYTES is {limit}"
+            raise TooLarge(text, request_id=peek_id(frame))
+        message = wire.read_frame(frame)
+        if message.get("command") in _ALWAYS:
+            return message
+        if len(self._tasks) >= self._settings.queue_limit:
+            raise Busy(
+                f"{len(self._tasks)} requests are in progress, the limit is QUEUE_LIMIT", request_id=message.get("id")
+            )
+        if self._bytes + len(frame) > _BYTES_IN_PROGRESS * limit:
+            raise Busy(f"The requests in progress have {self._bytes} bytes already", request_id=message.get("id"))
+        return message
+
+    def _answer_at_once(self, message: Message, peer: Peer) -> None:
+        coroutine: Any = self._handler(message, peer, _no_events)
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            self._last_word(peer, message.get("id"), done.value)
+        except Exception as error:
+            self._last_word(peer, message.get("id"), error_reply(error))
+        else:  # pragma: no cover - a fault that the first test of the command shows
+            coroutine.close()
+            raise RuntimeError("a command that is answered at once must not wait")
+
+    def _begin(self, message: Message, peer: Peer, size: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(message, peer))
+        self._tasks.add(task)
+        self._bytes += size
+        task.add_done_callback(lambda done: self._ended(done, size))
+
+    def _ended(self, task: asyncio.Task[None], size: int) -> None:
+        self._tasks.discard(task)
+        self._bytes -= size
+
+    async def _answer(self, message: Message, peer: Peer) -> None:
+        """Answer one request with exactly one last word."""
+        stream = _Stream(self, peer, message.get("id"))
+        try:
+            last_word = await self._handler(message, peer, stream.emit)
+        except PeerGone:
+            return
         except BatosError as error:
             last_word = error_reply(error)
         except asyncio.CancelledError:
+            if stream.gone:
+                return
             last_word = error_reply(Stopping())
         except Exception as error:
             _log.exception("a fault of the kernel while it answered a request")
             last_word = error_reply(error)
-        self._counts["errors"] += last_word.get("status") == "ERROR"
-        await self._send(peer, {"id": request_id, **last_word})
+        finally:
+            stream.close()
+        self._last_word(peer, message.get("id"), last_word)
 
-    async def _send(self, peer: Peer, message: Message) -> None:
+    def _last_word(self, peer: Peer, request_id: Any, last_word: Message) -> None:
+        self._counts["errors"] += last_word.get("status") == "ERROR"
+        self.send(peer, {"id": request_id, **last_word})
+
+    def send(self, peer: Peer, message: Message) -> bool:
+        """Send a message without waiting; False when the peer is gone, or may hear nothing any more."""
+        if self._door is not None and peer.key not in self._door.roles:
+            return False
         try:
             data = codec.pack(message)
         except codec.CodecError as error:
             _log.exception("a reply is not plain data")
             if "event" in message:
-                return
+                return True
             fault = MethodError(f"The answer cannot be sent: {error}", "Answer with less, or with fewer levels.")
-            data = codec.pack({"id": message.get("id"), **error_reply(fault)})
-        await self._socket.send_multipart([*peer.envelope, data])
+            message = {"id": message.get("id"), **error_reply(fault)}
+            data = codec.pack(message)
+        return self._out.send(peer.envelope, message, data)
 
     async def drain(self, seconds: float) -> None:
         """Give requests in progress their last words: wait for them, then cut them short."""
@@ -160,10 +236,60 @@ class Bridge:
 
     def close(self) -> None:
         """Close the socket; replies that were sent still go out."""
+        self._out.close()
         self._socket.close()
-        if self._auth is not None:
-            self._auth.stop()
+        if self._door is not None:
+            self._door.close()
         self._context.term()
+
+
+class _Stream:
+    """The events of one request: in order, and never silent for long, so that a peer that left is noticed."""
+
+    def __init__(self, bridge: Bridge, peer: Peer, request_id: Any) -> None:
+        self._bridge = bridge
+        self._peer = peer
+        self._id = request_id
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._began = self._heard = time.monotonic()
+        self._seq = 0
+        self._timer = self._loop.call_later(_QUIET_SECONDS, self._look)
+        self.gone = False
+
+    async def emit(self, event: Message) -> None:
+        """Send an event.
+
+        Raises:
+            PeerGone: Nobody is there to hear it.
+        """
+        self._heard = time.monotonic()
+        self._seq = event.get("seq", self._seq)
+        if not self._bridge.send(self._peer, {"id": self._id, **event}):
+            self.gone = True
+            raise PeerGone
+
+    def close(self) -> None:
+        """The request has ended."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        quiet = now - self._heard
+        if quiet >= _QUIET_SECONDS:
+            waiting = {"event": "waiting", "seq": self._seq, "seconds": round(now - self._began)}
+            if not self._bridge.send(self._peer, {"id": self._id, **waiting}) and self._task is not None:
+                self.gone = True
+                self._task.cancel()
+                return
+            quiet = 0.0
+            self._heard = now
+        self._timer = self._loop.call_later(_QUIET_SECONDS - quiet, self._look)
+
+
+async def _no_events(event: Message) -> None:
+    """For commands that are answered at once."""
+    raise RuntimeError(f"a command that is answered at once has no event {event.get('event')!r}")
 
 
 def error_reply(error: BaseException) -> Message:
@@ -185,7 +311,6 @@ def peek_id(frame: bytes) -> Any:
         if kind == 0xD9
         else {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}.get(kind, 1)
     )
-    try:
+    with contextlib.suppress(codec.CodecError):
         return codec.unpack(head[:size])
-    except codec.CodecError:
-        return None
+    return None

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from batos.operator.show import Speaker
     from batos.settings import Settings
 
-BENCHES: dict[str, str] = {}
+BENCHES: dict[str, str] = {
+    "bridge": "round trips, pipelines and memory of the Synaptic Bridge, beside a bare echo",
+    "translate": "words that become the right message, beside the same weights asked without the translator",
+    "synth": "missions that come out right, beside the same weights asked once",
+}
 """The benches by name, and what each measures; `batos/bench/<name>.py` has `run`, and `arguments` for options."""
 
 
