@@ -288,6 +288,12 @@ class Models(Request):
     name: str | None = None
 
 
+class Subscribe(Request):
+    """Hear what happens, by topic; without topics what was subscribed to ends."""
+
+    topics: list[Literal["cycles", "image", "models"]] = []
+
+
 class Bare(Request):
     """A command without fields of its own."""
 
@@ -315,6 +321,7 @@ COMMANDS: dict[str, type[Request]] = {
     "forget": Forget,
     "search": Search,
     "models": Models,
+    "subscribe": Subscribe,
     "status": Bare,
     "ping": Bare,
     "shutdown": Bare,

@@ -10,6 +10,7 @@ from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
 from batos.image import cycles, mirrors, registry
 from batos.kernel import learned
+from batos.kernel.follow_commands import FollowCommands
 from batos.memory import catalog, chunking
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Any, Peer, Emit], Awaitable[Message]]
 
 _RECENT = 3
-_GROUPS: tuple[type[Group], ...] = ()
+_GROUPS: tuple[type[Group], ...] = (FollowCommands,)
 """Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""
 
 

@@ -20,6 +20,7 @@ from batos.journal import Journal
 from batos.kernel import narrator
 from batos.kernel.bridge import Bridge
 from batos.kernel.commands import Commands
+from batos.kernel.feed import Feed
 from batos.kernel.primitives import Primitives
 from batos.kernel.provision import Provision
 from batos.kernel.scribe import Scribe
@@ -100,6 +101,12 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         self.caller = Caller(self.image, self.sandbox, Primitives(self).run, retries=settings.conflict_retries)
         services = Services(self.image, self.mind, self.sandbox, settings)
         self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
+        self.feed = Feed(
+            {
+                "image": lambda: {"tid": self.image.statistics()["tid"]},
+                "models": lambda: {"models": self.mind.statistics().get("models", [])},
+            }
+        )
         self.translator = KernelTranslator(self.image, self.mind, settings)
         self.bridge = Bridge(settings, Commands(self).handle)
         self.bridge.bind()
@@ -133,6 +140,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.orchestrator.close()
+        self.feed.close()
         await self.bridge.drain(_DRAIN_SECONDS)
         self.bridge.close()
         await self.mind.close()
@@ -157,7 +165,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             "cycles": cycles,
             "mind": mind,
             "calls": self.caller.statistics(),
-            "bridge": self.bridge.statistics(),
+            "bridge": {**self.bridge.statistics(), **self.feed.statistics()},
             "journal": self._scribe.statistics(),
         }
 
@@ -178,6 +186,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
 
     def _narrate(self, record: Record, step: Step) -> None:
         narrator.step(record, step)
+        self.feed.cycle(record, step)
 
     def _in_background(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         task = asyncio.create_task(work(), name=name)

@@ -24,6 +24,9 @@ _HANDLERS = {
     "models fetch": "models:fetch",
     "models remove": "models:remove",
     "models verify": "models:verify",
+    "keys list": "keys:list_keys",
+    "keys add": "keys:add",
+    "keys revoke": "keys:revoke",
     "image check": "image:check",
     "image history": "image:history",
 }
@@ -72,8 +75,20 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("check", parents=[common], help="read every object and every method")
     log = actions.add_parser("history", parents=[common], help="list the image's transactions, newest first")
     log.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50)")
+    _add_keys(commands, common)
     _add_bench(commands, common)
     return top
+
+
+def _add_keys(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:  # type: ignore[type-arg]
+    keys = commands.add_parser("keys", parents=[common], help="say which clients may enter the bridge")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[common], help="list the authorised clients")
+    add = actions.add_parser("add", parents=[common], help="make a pair for a client and authorise it")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", choices=("client", "operator"), default="client", help="what it may do (client)")
+    revoke = actions.add_parser("revoke", parents=[common], help="take a client's right away")
+    revoke.add_argument("name", metavar="NAME")
 
 
 def _add_bench(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:  # type: ignore[type-arg]
