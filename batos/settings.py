@@ -79,11 +79,15 @@ class Settings(BaseSettings):
     )
     workers: Positive = _setting(4, "missions in progress at once")
     memory_budget: Annotated[int, Field(ge=0)] = _setting(0, "bytes for loaded models; 0: 70 % of the device's memory")
+    model_idle_seconds: Annotated[float, Field(ge=0)] = _setting(
+        1800, "models that nobody asked for so long leave memory, pinned ones excepted; 0: they stay"
+    )
     heartbeat_seconds: PositiveSeconds = _setting(3600, "the autotelic heartbeat")
     self_missions: Literal["off", "on"] = _setting("off", "whether the heartbeat may start missions of its own making")
     attempts: Positive = _setting(4, "attempts of a cycle at a method")
     candidates: Positive = _setting(4, "candidates sampled in one attempt")
     max_new_tokens: Positive = _setting(2048, "tokens of one answer")
+    cycle_tokens: Positive = _setting(16384, "tokens that a cycle may write in all")
     cycle_seconds: PositiveSeconds = _setting(900, "time of a cycle, waiting for an approval not counted")
     retention_days: Annotated[float, Field(ge=0)] = _setting(30, "history kept by pack; method versions always stay")
     allowed_modules: Annotated[tuple[str, ...], NoDecode] = _setting(
@@ -101,6 +105,11 @@ class Settings(BaseSettings):
     call_requests: Positive = _setting(2000, "requests of one call to the kernel")
     call_slots: Positive = _setting(1000, "slot writes of one call")
     call_output: Positive = _setting(64 << 10, "bytes of what a call prints")
+    call_objects: Positive = _setting(256, "new objects of one call")
+    call_lessons: Annotated[int, Field(ge=0)] = _setting(
+        2, "messages that one call may have learned on its way, because a method sent them and nobody understood"
+    )
+    hourly_lessons: Annotated[int, Field(ge=0)] = _setting(60, "such messages that all calls may have learned in an hour")
     conflict_retries: Positive = _setting(8, "runs of a call whose objects others keep changing")
     sandbox_pool: Positive = _setting(3, "idle workers kept ready")
     sandbox_uid: Positive = _setting(65534, "user id of the workers when the kernel runs as root")

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from batos.calls.overlay import Overlay
+from batos.calls.lessons import Budget, Learn, Lessons, Unlearned
+from batos.calls.overlay import NEW_OBJECTS, Opening, Overlay, opening
 from batos.codec import Ref
-from batos.errors import BadField, BatosError, CodeError, Conflict, MessageNotUnderstood, MethodError, NotAllowed
+from batos.errors import BadField, BatosError, CodeError, Conflict, MessageNotUnderstood, NotAllowed
 from batos.image import dispatch, failures
 
 if TYPE_CHECKING:
@@ -40,43 +41,72 @@ class Caller:
         sandbox: Where methods run.
         primitives: Runs a native primitive by name on an object.
         retries: Runs of a call whose objects others keep changing.
+        learn: Has a message understood that a method sent and nobody understands; None: it is an error.
+        generations: How often one call may use it.
+        hourly: How often all calls together may, in an hour.
+        objects: New objects of one call.
     """
 
-    def __init__(self, image: Image, sandbox: Sandbox, primitives: PrimitiveRun, *, retries: int) -> None:
+    def __init__(
+        self,
+        image: Image,
+        sandbox: Sandbox,
+        primitives: PrimitiveRun,
+        *,
+        retries: int,
+        learn: Learn | None = None,
+        generations: int = 2,
+        hourly: int = 60,
+        objects: int = NEW_OBJECTS,
+    ) -> None:
         self._image = image
         self._sandbox = sandbox
         self._primitives = primitives
         self._retries = retries
+        self._learn = learn
+        self._generations = generations
+        self._objects = objects
+        self._budget = Budget(hourly)
         self._turns: WeakValueDictionary[Ref, asyncio.Lock] = WeakValueDictionary()
-        self._counts = {"sends": 0, "conflicts": 0, "failures": 0}
+        self._counts = {"sends": 0, "conflicts": 0, "failures": 0, "lessons": 0}
 
     def statistics(self) -> dict[str, int]:
-        """Sends, runs repeated after a conflict, and calls that raised."""
-        return dict(self._counts)
+        """Sends, runs repeated after a conflict, calls that raised, missions that methods brought about."""
+        return {**self._counts, "lessons_left": self._budget.left}
 
     async def look(self, ref: Ref, selector: str) -> dispatch.Looked:
         """Say what an object answers a selector with, without running it."""
         return (await self._image.read(dispatch.look, ref, selector)).value
 
     async def send(
-        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], *, at: str | None = None
+        self,
+        target: str | Ref,
+        selector: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        *,
+        at: str | None = None,
+        learn: bool = True,
     ) -> Sent:
         """Send a message.
 
         Args:
-            ref: The receiver.
+            target: The receiver: a reference, or the name of a root object.
             selector: The message.
             args: Positional arguments, plain data.
             kwargs: Named arguments, plain data.
             at: A tid: send it to the past; nothing is written.
+            learn: Whether messages that methods send may be learned on the way.
 
         Raises:
             MessageNotUnderstood: Nobody understands it.
             CodeError: The method failed; its changes are dropped and `details["failure"]` names the record.
             Conflict: Others kept changing the same objects.
+            UnknownTarget: There is no such object.
         """
         self._counts["sends"] += 1
-        looked, tid = await self._image.read(dispatch.look, ref, selector, at=at)
+        opened, tid = await self._image.read(opening, target, selector, at=at)
+        ref, looked, _ = opened
         if looked.kind == "missing":
             raise MessageNotUnderstood(f"{ref.hex} does not understand {selector!r}", selector=selector)
         if looked.kind == "data":
@@ -86,29 +116,47 @@ class Caller:
                 raise NotAllowed("A primitive cannot run in the past", "Send it without `as_of`.")
             result = await self._primitives(looked.primitive, ref, args, kwargs)
             return Sent(result, self._image.statistics()["tid"])
+        lessons = Lessons(self._learn if learn and at is None else None, self._generations, self._budget)
         try:
-            return await self._run(ref, selector, args, kwargs, at)
+            return await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:
             if at is None and not isinstance(error, MessageNotUnderstood):
                 await self._record(error, ref, selector, args, kwargs, looked)
             raise
 
-    async def _run(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], at: str | None) -> Sent:
-        for attempt in range(self._retries + 1):
-            overlay = Overlay(self._image, at=at)
+    async def _run(
+        self,
+        opened: Opening,
+        tid: str,
+        selector: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        at: str | None,
+        lessons: Lessons,
+    ) -> Sent:
+        """Run the call until it comes through: again after a conflict, and after a message that was learned meanwhile."""
+        attempt, fresh = 0, True
+        while True:
+            overlay = Overlay(self._image, at=at, objects=self._objects, missing=lessons.missing)
+            if fresh:
+                overlay.begin(selector, opened, tid)
+            fresh = False
             try:
                 # Who lost a race goes on in turn, so that everybody comes through; who has not lost one never waits.
-                async with self._turn(ref) if attempt else nullcontext():
-                    outcome = await self._sandbox.call(overlay, ref, selector, args, kwargs)
-                    tid = overlay.tid if at is not None else await overlay.commit(f"send {selector}")
+                async with self._turn(opened.ref) if attempt else nullcontext():
+                    outcome = await self._sandbox.call(overlay, opened.ref, selector, args, kwargs)
+                    done = overlay.tid if at is not None else await overlay.commit(f"send {selector}")
+            except Unlearned as gap:
+                self._counts["lessons"] += 1
+                await lessons.learn(gap)
             except Conflict:
                 if attempt == self._retries:
                     raise
                 self._counts["conflicts"] += 1
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
+                attempt += 1
             else:
-                return Sent(outcome.result, tid, outcome.output)
-        raise Conflict(f"Others kept changing what {selector!r} reads")
+                return Sent(overlay.settled(outcome.result), done, outcome.output)
 
     def _turn(self, ref: Ref) -> asyncio.Lock:
         lock = self._turns.get(ref)
@@ -150,4 +198,4 @@ def _answer_data(selector: str, value: Any, args: list[Any], kwargs: dict[str, A
     return Sent(value, tid)
 
 
-__all__ = ["Caller", "MethodError", "PrimitiveRun", "Sent"]
+__all__ = ["Caller", "Learn", "PrimitiveRun", "Sent"]

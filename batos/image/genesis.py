@@ -79,6 +79,7 @@ def _traits() -> UvmObject:
     return UvmObject(
         _clone_persistent_=Primitive("clone"),
         clone=Primitive("clone"),
+        create=Primitive("create"),
         _doesNotUnderstand_=Primitive("does_not_understand"),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from batos.image import genesis
 from batos.image.codices import CODICES
+from batos.image.methods import Primitive
 from batos.image.store import Image, View
 
 APPLIED = "migrations_applied"
@@ -25,7 +26,14 @@ def m001_prototypal_awakening(view: View) -> None:
     genesis.awaken(view, CODICES)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_prototypal_awakening,)
+def m002_objects_from_methods(view: View) -> None:
+    """Let every object make others that delegate to it."""
+    traits = view.root["traits_obj"]
+    if "create" not in traits._slots:
+        traits.create = Primitive("create")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_prototypal_awakening, m002_objects_from_methods)
 
 
 def migrate(image: Image, migrations: tuple[Migration, ...] = MIGRATIONS) -> list[str]:

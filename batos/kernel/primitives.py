@@ -31,6 +31,7 @@ class Primitives:
         self._uvm = uvm
         self._named: dict[str, Callable[[Ref, list[Any], dict[str, Any]], Awaitable[Any]]] = {
             "clone": self._clone,
+            "create": self._create,
             "infer": self._infer,
             "search": self._search,
             "index_document": self._index_document,
@@ -52,6 +53,11 @@ class Primitives:
     async def _clone(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Ref:
         _bind("clone", (), args, kwargs)
         return (await self._uvm.image.transact(registry.clone, ref, None, note="clone")).value
+
+    async def _create(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Ref:
+        if args:
+            raise BadField("create takes slots by name")
+        return (await self._uvm.image.transact(registry.create, [ref], kwargs, note="create")).value
 
     async def _infer(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> str:
         given = _bind("infer_", ("prompt", "persona"), args, kwargs, optional=1)

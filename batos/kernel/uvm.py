@@ -21,6 +21,7 @@ from batos.kernel import narrator
 from batos.kernel.bridge import Bridge
 from batos.kernel.commands import Commands
 from batos.kernel.feed import Feed
+from batos.kernel.learning import Learner
 from batos.kernel.primitives import Primitives
 from batos.kernel.provision import Provision
 from batos.kernel.scribe import Scribe
@@ -98,7 +99,16 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         self._provision = Provision(self.image, settings)
         self.mind = open_mind(settings, self._provision.spec)
         self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
-        self.caller = Caller(self.image, self.sandbox, Primitives(self).run, retries=settings.conflict_retries)
+        self.caller = Caller(
+            self.image,
+            self.sandbox,
+            Primitives(self).run,
+            retries=settings.conflict_retries,
+            learn=Learner(self).learn,
+            generations=settings.call_lessons,
+            hourly=settings.hourly_lessons,
+            objects=settings.call_objects,
+        )
         services = Services(self.image, self.mind, self.sandbox, settings)
         self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
         self.feed = Feed(

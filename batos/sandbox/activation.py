@@ -161,6 +161,7 @@ class Activation:
 
     async def _answer(self, message: list[Any]) -> bytes:
         if message[0] == "load":
+            self._apply(message[2])
             return self._codec.pack(["ok", await self._load(message[1])])
         if message[0] == "slot":
             return self._codec.pack(["ok", self._told.get(message[1], {}).get(message[2], b"\xc0")])

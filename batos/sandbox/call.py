@@ -98,13 +98,16 @@ class Call:
         if looked.kind == "method":
             return await Activation(self, receiver, selector, looked.source, depth).run(args, kwargs)
         if looked.kind == "primitive":
-            self.activity += 1
             return await self.world.primitive(looked.primitive, receiver, args, kwargs)
         if looked.kind == "data":
             return _data(selector, looked.value, args, kwargs)
         if looked.kind == "quarantined":
             raise Quarantined(f"{selector!r} failed too often and is shut off", selector=selector)
-        raise MessageNotUnderstood(f"nobody understands {selector!r}", selector=selector, target=receiver.hex)
+        if depth:
+            await ending(self.world.missing(receiver, selector, args, kwargs))
+        raise MessageNotUnderstood(
+            f"nobody understands {selector!r}", selector=selector, target=receiver.hex, nested=depth > 0
+        )
 
     def count_frame(self, size: int) -> None:
         """Count what a worker sent.

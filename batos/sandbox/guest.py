@@ -221,7 +221,7 @@ class Activation:
         """Give what is known of an object; asks the kernel the first time."""
         known = self._slots.get(handle)
         if known is None:
-            known = self._slots[handle] = Slots(*self.ask(["load", self._things[handle]]))
+            known = self._slots[handle] = Slots(*self.ask(["load", self._things[handle], self.delta()]))
         return known
 
     def read(self, handle: bytes, name: str) -> Any:

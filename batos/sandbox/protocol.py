@@ -1,7 +1,7 @@
 """The shapes of what a worker may say; everything else ends its call.
 
 ====================================================  ==========================================================
-`["load", object]`                                    asks for an object's slots and selectors
+`["load", object, delta]`                             asks for an object's slots and selectors
 `["slot", object, name]`                              asks for a slot that was too large to come along
 `["send", object, selector, args, kwargs, delta, text]`  sends a message; `delta` is what it wrote, `text` what it printed
 `["done", result, delta, text]`                       the result
@@ -69,7 +69,7 @@ def _is(kind: type) -> Any:
 
 
 _SHAPES: dict[str, tuple[Any, ...]] = {
-    "load": (_is(Ref),),
+    "load": (_is(Ref), _is_delta),
     "slot": (_is(Ref), _is(str)),
     "send": (_is(Ref), _is(str), _is(list), _is_keywords, _is_delta, _is(str)),
     "done": (_any, _is_delta, _is(str)),

@@ -62,7 +62,7 @@ async def probe_workers(pool: Pool, limits: Limits) -> tuple[dict[str, bool], bo
     """
     probes = await _ask(pool, _probe_task(limits, deadly=False), "probed", AUDIT_SECONDS)
     worker = await pool.take()
-    await _talk(pool, worker, _probe_task(limits, deadly=True), AUDIT_SECONDS, wait_for_end=True)
+    await _talk(worker, _probe_task(limits, deadly=True), AUDIT_SECONDS, wait_for_end=True)
     found = probes if type(probes) is dict else {"survival": False}
     return {str(name): stopped is True for name, stopped in found.items()}, worker.exit_status == _FORBIDDEN_CALL
 
@@ -90,7 +90,7 @@ def _probe_task(limits: Limits, *, deadly: bool) -> bytes:
 
 async def _ask(pool: Pool, task: bytes, word: str, seconds: float) -> Any:
     """Give a worker one task; None when it answers nothing of use."""
-    answer = await _talk(pool, await pool.take(), task, seconds)
+    answer = await _talk(await pool.take(), task, seconds)
     try:
         message = KernelCodec().unpack(answer or b"\xc0")
     except CodecError:
@@ -98,7 +98,7 @@ async def _ask(pool: Pool, task: bytes, word: str, seconds: float) -> Any:
     return message[1] if type(message) is list and len(message) == 2 and message[0] == word else None
 
 
-async def _talk(pool: Pool, worker: Worker, task: bytes, seconds: float, *, wait_for_end: bool = False) -> bytes | None:
+async def _talk(worker: Worker, task: bytes, seconds: float, *, wait_for_end: bool = False) -> bytes | None:
     try:
         async with asyncio.timeout(seconds):
             await worker.transmit(task)

@@ -40,8 +40,8 @@ class Looked(NamedTuple):
 class World(Protocol):
     """The overlay of one top-level call; used by one task at a time.
 
-    What `look`, `snapshot` or a method of the overlay raises ends the whole call and reaches its caller as it is; so a
-    kernel that wants to write a missing method first raises from `look` instead of answering `missing`.
+    What `look`, `snapshot` or `missing` raises ends the whole call and reaches its caller as it is; so a kernel that wants
+    to have a missing method written first raises from `missing`.
     """
 
     async def snapshot(self, ref: Ref) -> tuple[dict[str, Any], frozenset[str]]:
@@ -56,8 +56,16 @@ class World(Protocol):
         """Look the selector up along the object's parents."""
         ...
 
+    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Hear of a message, sent by a method, that nobody understands; the sender may catch that it failed.
+
+        Raises:
+            BatosError: The whole call ends with it.
+        """
+        ...
+
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Run a trusted primitive inside the call; its arguments are hostile.
+        """Run a trusted primitive inside the call; its arguments are hostile. It changes no object that was there before.
 
         Raises:
             BatosError: The primitive refused or failed; generated code that sent the message may catch it.

@@ -17,6 +17,7 @@ class MemoryWorld:
         self.methods: dict[tuple[Ref, str], str] = {}
         self.parents: dict[Ref, Ref] = {}
         self.primitives: list[tuple[str, list[Any]]] = []
+        self.unknown: list[tuple[Ref, str, list[Any], dict[str, Any]]] = []
         self.writes = 0
 
     def add(self, *, parent: Ref | None = None, **slots: Any) -> Ref:
@@ -58,6 +59,9 @@ class MemoryWorld:
         if selector in ("clone", "_clone_persistent_", "refuse"):
             return Looked("primitive", primitive=selector)
         return Looked("quarantined" if selector == "shut_off" else "missing")
+
+    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        self.unknown.append((ref, selector, args, kwargs))
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         self.primitives.append((name, args))

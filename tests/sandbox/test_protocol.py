@@ -11,7 +11,7 @@ from batos.sandbox.protocol import fits, is_selector, is_slot
 
 REF = Ref(b"12345678")
 GOOD = [
-    ["load", REF],
+    ["load", REF, []],
     ["slot", REF, "name"],
     ["send", REF, "go", [1], {"a": 1}, [[REF, {"n": 1}]], "text"],
     ["done", object(), [], ""],

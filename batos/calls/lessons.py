@@ -1,0 +1,86 @@
+"""Messages that a method sent and nobody understood: when they become missions.
+
+A method that is written while a call waits would hold a worker and a transaction for as long as a model thinks. So the
+call ends, the mission runs outside of it, and the call begins again; nothing is lost, since a call has no effect but
+its overlay. Generated code could ask for new methods without end: here are the bounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from batos.errors import MessageNotUnderstood
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+
+Learn = Callable[["Ref", str, list[Any], dict[str, Any]], Awaitable[bool]]
+"""Has a message of a method understood by its receiver; False when that failed."""
+
+HOUR = 3600.0
+
+
+class Unlearned(MessageNotUnderstood):
+    """A method sent a message that nobody understands yet, and its call ends so that it can be learned."""
+
+    def __init__(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        super().__init__(f"nobody understands {selector!r} yet", selector=selector, target=ref.hex, nested=True)
+        self.receiver = ref
+        self.said = args, kwargs
+
+
+class Budget:
+    """How many such missions an hour all calls together may start."""
+
+    def __init__(self, hourly: int) -> None:
+        self._hourly = hourly
+        self._spent: deque[float] = deque()
+
+    @property
+    def left(self) -> int:
+        """Missions that may still be started now."""
+        while self._spent and self._spent[0] < time.monotonic() - HOUR:
+            self._spent.popleft()
+        return self._hourly - len(self._spent)
+
+    def spend(self) -> None:
+        """Count one."""
+        self._spent.append(time.monotonic())
+
+
+class Lessons:
+    """What one top-level call may still have learned.
+
+    Args:
+        learn: Starts the mission and waits for its end; None: nothing is learned.
+        generations: Missions of this call.
+        budget: Missions of all calls.
+    """
+
+    def __init__(self, learn: Learn | None, generations: int, budget: Budget) -> None:
+        self._learn = learn
+        self._left = generations
+        self._budget = budget
+        self._tried: set[tuple[Ref, str]] = set()
+
+    def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """End the call so that the message can be learned, where that is still allowed.
+
+        Raises:
+            Unlearned: It is.
+        """
+        allowed = self._learn is not None and self._left > 0 and self._budget.left > 0
+        if allowed and (ref, selector) not in self._tried and not selector.startswith("_"):
+            raise Unlearned(ref, selector, args, kwargs)
+
+    async def learn(self, gap: Unlearned) -> None:
+        """Have the message learned; when that fails, the next run of the call gets `MessageNotUnderstood`."""
+        assert self._learn is not None
+        self._left -= 1
+        self._budget.spend()
+        selector = str(gap.details["selector"])
+        if not await self._learn(gap.receiver, selector, *gap.said):
+            self._tried.add((gap.receiver, selector))

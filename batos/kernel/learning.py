@@ -1,0 +1,55 @@
+"""A message that a method sent and nobody understands becomes a mission of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from batos import plain, wire
+from batos.cognition.orchestrator import Mandate
+from batos.errors import BatosError, Stopping
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.kernel.bridge import Message
+    from batos.kernel.uvm import BatOS_UVM
+
+_log = logging.getLogger("batos.kernel")
+
+
+class Learner:
+    """Has messages understood: starts a mission for the receiver and waits for its end."""
+
+    def __init__(self, uvm: BatOS_UVM) -> None:
+        self._uvm = uvm
+
+    async def learn(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> bool:
+        """Start the mission, or join the one that is on its way; tell whether the message is understood now.
+
+        The message itself is sent by the call that begins again, so the mission does not proceed.
+
+        Raises:
+            Stopping: The kernel is going down.
+        """
+        brief = {"type": "unhandled_message", "selector": selector, "args": args, "kwargs": kwargs}
+        message = {"command": "initiate_cognitive_cycle", "target_oid": receiver, "mission_brief": brief}
+        try:
+            request = wire.read_request(message)
+            assert isinstance(request, wire.InitiateCognitiveCycle)
+            asked = request.mission_brief.model_dump(exclude_unset=True)
+            mandate = Mandate(target=receiver, brief=asked, brief_hash=plain.brief_hash(brief), proceed=False)
+            cycle_id = await self._uvm.orchestrator.accept(mandate)
+            word = await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)
+        except Stopping:
+            raise
+        except BatosError as error:
+            _log.info("the message %r of a method cannot be learned: %s", selector, error.message)
+            return False
+        if word["status"] == "ERROR":
+            raise Stopping
+        return bool(word["status"] == "COMPLETE")
+
+
+async def _unheard(message: Message) -> None:
+    """The requester waits for the answer to its own message; these events belong to another cycle."""
+    del message
