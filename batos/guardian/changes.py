@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import ast
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, Depths
-from batos.guardian.syntax import children, walk
+from batos.guardian.bindings import depths_of
+from batos.guardian.changers import LATER, Changers
+from batos.guardian.depths import CLEAN, element_of
+from batos.guardian.syntax import METHODS, children, handed_over, parameters, table, walk
 
-_HIGHER_ORDER = frozenset({"sorted", "min", "max"})
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_DECIDED_NOT = "; that cannot be decided"
+
+
+Words = tuple[str | ast.AST, ...]
 
 
 class Change(NamedTuple):
-    """A place that may change the object."""
+    """A place that may change the object, and the words for it; the code among them is written out when asked for."""
 
-    line: int
-    column: int
-    message: str
+    node: ast.AST
+    words: Words
+
+    @property
+    def line(self) -> int:
+        """Its line, from 1."""
+        return getattr(self.node, "lineno", 1)
+
+    @property
+    def column(self) -> int:
+        """Its column, from 0."""
+        return getattr(self.node, "col_offset", 0)
+
+    @property
+    def message(self) -> str:
+        """What is changed, or may be."""
+        return "".join(part if isinstance(part, str) else _text(part) for part in self.words)
 
 
 class Changes:
@@ -27,195 +49,230 @@ class Changes:
     there on anybody may call it.
 
     Args:
-        depths: The depths of the method's variables.
+        function: The method.
+        modules: Names that the source around it binds to modules or their functions.
     """
 
-    def __init__(self, depths: Depths) -> None:
-        self._depths = depths
-        self._scopes = depths.scopes
-        self._callees = {id(node.func) for node in depths.nodes if isinstance(node, ast.Call)}
-        self._changers: set[str] = set()
+    def __init__(self, function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> None:
+        self._depths = depths_of(function, modules)
+        self._scopes = self._depths.scopes
+        self._callees: set[int] = set()
+        self._handed_on: list[ast.AST] = []
         self._at: dict[int, Change] = {}
-        while True:
-            before = len(self._changers)
-            self._at = {id(node): change for node in depths.nodes if (change := self._of(node)) is not None}
-            self._spread()
-            if len(self._changers) == before:
-                return
+        self._touched: set[int] = set()
+        self._changers: Changers | None = None
+        later = self._find()
+        self._touch()
+        if self._handed_on or any(id(node) in self._touched for node in later if node is not function):
+            self._changers = Changers(self._depths, function)
+            self._changers.spread(self._handed_on, self._note)
 
     def __bool__(self) -> bool:
         return bool(self._at)
 
+    @property
+    def rebinding(self) -> ast.AST | None:
+        """The first place that binds the receiver's name to something else."""
+        scopes = self._scopes
+        places = (node for node in scopes.binders if scopes.keys[id(node)] == self._depths.me)
+        return next((node for node in places if not isinstance(node, ast.arg)), None)
+
     def inside(self, node: ast.AST) -> Change | None:
         """The first change anywhere in a node, also in what only runs later."""
+        if id(node) not in self._touched:
+            return None
         return next((self._at[id(part)] for part in walk(node) if id(part) in self._at), None)
 
     def now(self, node: ast.AST) -> Change | None:
         """The first change that evaluating an expression or a simple statement makes, or hands to somebody."""
+        if id(node) not in self._touched:
+            return None
         if id(node) in self._at:
             return self._at[id(node)]
         if isinstance(node, (ast.Lambda, ast.GeneratorExp)):
             change = self.inside(node)
-            return change._replace(message=f"{change.message}, later") if change else None
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            parts: list[ast.AST] = [*node.decorator_list, *node.args.defaults]
-            return self.first(parts)
-        return self.first(list(children(node)))
+            return change._replace(words=(*change.words, ", later")) if change else None
+        if isinstance(node, METHODS):
+            return self.first(_at_definition(node))
+        return self.first(children(node))
 
-    def first(self, nodes: list[ast.AST]) -> Change | None:
+    def first(self, nodes: Iterable[ast.AST]) -> Change | None:
         """The first change that any of the nodes makes."""
         return next((change for node in nodes if (change := self.now(node)) is not None), None)
 
+    def lingering(self, nodes: Iterable[ast.AST]) -> Change | None:
+        """The first thing in some expressions that may change the object later, by whoever holds their values."""
+        if self._changers is not None:
+            for node in nodes:
+                for part in walk(node):
+                    if self._changers.holds(part):
+                        return Change(part, (part, " changes the object when it is called"))
+        return None
+
+    # --- finding them
+
+    def _find(self) -> list[ast.AST]:
+        """Note every change that a node makes by itself; give the nodes that run later."""
+        later: list[ast.AST] = []
+        nodes = self._scopes.nodes
+        self._callees = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        for node in nodes:
+            rule = _RULES.get(node.__class__)
+            words = rule(self, node) if rule is not None else ()
+            if words:
+                self._at[id(node)] = Change(node, words)
+            if isinstance(node, LATER):
+                later.append(node)
+        return later
+
+    def _note(self, names: list[ast.Name]) -> Callable[[ast.AST], bool]:
+        for node in names:
+            self._at.setdefault(id(node), Change(node, (node, " changes the object when it is called")))
+        self._touch()
+        return lambda node: id(node) in self._touched
+
+    def _touch(self) -> None:
+        self._touched = self._scopes.ancestors(change.node for change in self._at.values())
+
     # --- one node
 
-    def _of(self, node: ast.AST) -> Change | None:
+    def _of_attribute(self, node: ast.Attribute) -> Words:
+        if node.ctx.__class__ is not ast.Load:
+            return self._of_place(node)
+        if node.attr not in known.MUTATORS or id(node) in self._callees or self._depths.is_me(node.value):
+            return ()
+        if self._depths.of(node.value) and not self._depths.may_be_class(node.value):
+            return ()
+        self._handed_on.append(node)
+        return (node, " is handed on, and changes its object when called")
+
+    def _of_place(self, node: ast.Attribute | ast.Subscript) -> Words:
+        stored = node.ctx.__class__ is not ast.Load
+        return (node, " is changed") if stored and self._depths.of(node.value) == 0 else ()
+
+    def _of_augmented(self, node: ast.AugAssign) -> Words:
+        target = node.target
+        if target.__class__ is not ast.Name or self._depths.of(target) > 0:
+            return ()
+        if not known.changes_in_place(type(node.op).__name__, value_is_number=self._is_number(node.value)):
+            return ()
+        return (target, " came from a slot and may change in place", _DECIDED_NOT)
+
+    def _is_number(self, node: ast.expr) -> bool:
         match node:
-            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                near = self._depths.of(node.value) == 0
-                return _change(node, f"{_text(node)} is changed") if near else None
-            case ast.AugAssign(target=ast.Name() as target):
-                return self._of_augmented(node, target)
-            case ast.Call():
-                message = self._of_call(node)
-                return _change(node, message) if message else None
-            case ast.Attribute() if id(node) not in self._callees and node.attr in known.MUTATORS:
-                near = self._depths.of(node.value) == 0 and not self._depths.is_me(node.value)
-                return (
-                    _change(node, f"{_text(node)} is handed on, and changes its object when called") if near else None
-                )
-            case ast.Name(ctx=ast.Load()) if self._scopes.key(node) in self._changers:
-                return _change(node, f"{node.id} changes the object when it is called")
+            case ast.Constant(value=value):
+                return isinstance(value, (int, float, complex))
+            case ast.UnaryOp(operand=operand):
+                return isinstance(node.op, ast.Not) or self._is_number(operand)
+            case ast.BinOp(left=left, right=right):
+                return self._is_number(left) and self._is_number(right)
+            case ast.Call(func=func):
+                return self._depths.qualified(func) in known.GIVES_NUMBER
+            case ast.Compare():
+                return True
             case _:
-                return None
+                return False
 
-    def _of_augmented(self, node: ast.AugAssign, target: ast.Name) -> Change | None:
-        number = isinstance(node.value, ast.Constant) and isinstance(node.value.value, (int, float, complex))
-        if self._depths.of(target) > 0 or not known.changes_in_place(type(node.op).__name__, number):
-            return None
-        return _change(node, f"{target.id} came from a slot and may change in place; that cannot be decided")
-
-    def _of_call(self, call: ast.Call) -> str:
-        depths = self._depths
-        if depths.local_functions(call.func) or depths.is_constructor(call.func):
-            return ""  # a body in here is looked at itself, and a new object is nobody's
-        qualified = depths.qualified(call.func)
-        given = min((depths.of(value) for value in depths.arguments(call)), default=CLEAN)
+    def _of_call(self, call: ast.Call) -> Words:
+        depths, func = self._depths, call.func
+        if depths.is_local(func) or depths.is_constructor(func):
+            return ()  # a body in here is looked at itself, and a new object is nobody's
+        given = depths.given(call)
+        qualified = depths.qualified(func)
         if qualified:
             return self._of_known(call, qualified, given)
-        if isinstance(call.func, ast.Attribute):
-            return self._of_method(call, call.func, given)
-        if min(given, depths.of(call.func)) < CLEAN:
-            return f"{_text(call.func)} may change what it is given; that cannot be decided"
-        return ""
+        if isinstance(func, ast.Attribute):
+            return self._of_method(call, func, given)
+        if min(given, depths.of(func)) < CLEAN:
+            return (func, " may change what it is given", _DECIDED_NOT)
+        return ()
 
-    def _of_known(self, call: ast.Call, qualified: str, given: int) -> str:
+    def _of_known(self, call: ast.Call, qualified: str, given: int) -> Words:
         if qualified in known.UNDECIDABLE:
-            return f"{qualified} may do anything; that cannot be decided"
+            return (qualified, " may do anything", _DECIDED_NOT)
         if qualified in known.CHANGES_FIRST_ARGUMENT:
-            first = self._depths.of(call.args[0]) if call.args else 0
-            return f"{qualified} changes {_text(call.args[0]) if call.args else 'its argument'}" if first == 0 else ""
-        if self._calls_unknown(call, qualified):
-            return f"{qualified} calls what came from a slot; that cannot be decided"
-        listed = known.NEW_FUNCTIONS | known.COPY_FUNCTIONS | known.ELEMENT_FUNCTIONS | known.SAME_FUNCTIONS
-        if given == CLEAN or qualified in listed or qualified.endswith(("Error", "Exception", "Warning")):
-            return ""
-        if known.module_gives(qualified) != "unknown":
-            return ""
-        return f"{qualified} may change what it is given; that cannot be decided"
+            what = call.args[0] if call.args else "its argument"
+            return (qualified, " changes ", what) if self._first_argument(call) == 0 else ()
+        if given == CLEAN:
+            return ()
+        called = self._calls_unknown(call, qualified)
+        if called is not None:
+            return (qualified, " calls ", called, " with what came from a slot", _DECIDED_NOT)
+        if known.only_reads(qualified):
+            return ()
+        return (qualified, " may change what it is given", _DECIDED_NOT)
 
-    def _calls_unknown(self, call: ast.Call, qualified: str) -> bool:
-        """Whether a function that calls its argument is given something of the image to call."""
-        handed = [keyword.value for keyword in call.keywords if keyword.arg == "key" or keyword.arg is None]
-        place = known.CALLS_ITS_ARGUMENT.get(qualified)
-        if place is not None:
+    def _first_argument(self, call: ast.Call) -> int:
+        if not call.args:
+            return self._depths.given(call)
+        first = call.args[0]
+        depth = self._depths.of(first)
+        return element_of(depth) if isinstance(first, ast.Starred) else depth
+
+    def _calls_unknown(self, call: ast.Call, qualified: str) -> ast.expr | None:
+        """The argument that a function calls with what came from a slot, where nobody knows what that does."""
+        handed = [word.value for word in call.keywords if word.arg in known.CALLED_KEYWORDS]
+        if qualified in known.CALLS_ITS_ARGUMENT:
+            place = known.CALLS_ITS_ARGUMENT[qualified]
             handed += call.args[place : place + 1]
-        if place is None and qualified not in _HIGHER_ORDER:
-            return False
-        return any(self._depths.of(value) < CLEAN and not self._is_message(value) for value in handed)
+            handed += [part for part in call.args[: place + 1] if isinstance(part, ast.Starred)]
+        return next((value for value in handed if not self._is_harmless(value)), None)
 
-    def _is_message(self, node: ast.AST) -> bool:
-        return isinstance(node, ast.Attribute) and self._depths.is_me(node.value)
-
-    def _of_method(self, call: ast.Call, func: ast.Attribute, given: int) -> str:
+    def _is_harmless(self, node: ast.expr) -> bool:
+        """Whether calling what an expression gives changes nothing, or is seen to at its own place."""
         depths = self._depths
-        base = depths.of(func.value)
+        if isinstance(node, (ast.Lambda, ast.Constant)) or depths.is_local(node):
+            return True
+        if isinstance(node, ast.Attribute) and (node.attr in known.READERS or depths.is_me(node.value)):
+            return True
+        if isinstance(node, ast.Call) and depths.qualified(node.func) in known.GIVES_READER:
+            return all(self._is_harmless(value) for value in handed_over(node))
+        qualified = depths.qualified(node)
+        if qualified:
+            return known.only_reads(qualified) or qualified in known.TYPES or depths.is_constructor(node)
+        return depths.is_constructor(node)
+
+    def _of_method(self, call: ast.Call, func: ast.Attribute, given: int) -> Words:
+        depths, name = self._depths, func.attr
         if depths.is_me(func.value):
             # A message to itself: its method keeps the Covenant by itself.
-            plain = not func.attr.startswith("__") or func.attr in known.READERS
-            return "" if plain else f"{_text(func)} may change the object; that cannot be decided"
-        if func.attr in known.READERS:
-            return ""
-        if func.attr in known.MUTATORS:
+            plain = not name.startswith("__") or name in known.READERS
+            return () if plain else (func, " may change the object", _DECIDED_NOT)
+        if name in known.READERS:
+            return ()
+        base = depths.of(func.value)
+        if name in known.MUTATORS:
             return self._of_mutator(call, func, base)
         if base == CLEAN and given == CLEAN:
-            return ""
-        return f"{_text(func)} may change the object; that cannot be decided"
+            return ()
+        return (func, " may change the object", _DECIDED_NOT)
 
-    def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> str:
+    def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> Words:
         if base == 0:
-            return f"{_text(func)} changes it in place"
-        unbound = isinstance(func.value, ast.Name) and func.value.id not in self._scopes.bound
-        first = self._depths.of(call.args[0]) if call.args else CLEAN
-        if self._depths.qualified(func.value) and unbound and base == CLEAN and first == 0:
-            return f"{_text(func)} changes {_text(call.args[0])} in place"
+            return (func, " changes it in place")
+        if self._depths.may_be_class(func.value) and self._first_argument(call) == 0:
+            return (func, " changes ", call.args[0] if call.args else "its argument", " in place")
+        called = self._calls_unknown(call, "") if base < CLEAN else None
+        if called is not None:
+            return (func, " calls ", called, " with what came from a slot", _DECIDED_NOT)
         # What is stored in a local container lowers its depth; nothing of the image changes.
-        return ""
-
-    # --- functions that change something
-
-    def _spread(self) -> None:  # noqa: C901 - one case a kind of binding
-        for node in self._depths.nodes:
-            match node:
-                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() if node is not self._depths.function:
-                    if any(self.inside(part) for part in node.body):
-                        self._changers.add(self._scopes.key(node))
-                case ast.Assign(targets=targets, value=value):
-                    self._hand_on(targets, value)
-                case (
-                    ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value)
-                ):
-                    self._hand_on([target], value)
-                case ast.AugAssign(target=target, value=value):
-                    self._hand_on([target], value)
-                case ast.For() | ast.AsyncFor() | ast.comprehension():
-                    self._hand_on([node.target], node.iter)
-                case ast.withitem(optional_vars=ast.expr() as target, context_expr=value):
-                    self._hand_on([target], value)
-                case ast.Call(func=ast.Attribute(value=base)):
-                    for value in self._depths.arguments(node):
-                        self._hand_on([base], value)
-                case _:
-                    pass
-
-    def _hand_on(self, targets: list[ast.expr], value: ast.expr) -> None:
-        """Names that take a function that changes something change something when they are used."""
-        if self._holds_changer(value):
-            for target in targets:
-                for part in walk(target):
-                    key = self._scopes.key(part) if isinstance(part, ast.Name) else ""
-                    if key and key != self._depths.me and key in self._scopes.bound:
-                        self._changers.add(key)
-
-    def _holds_changer(self, value: ast.AST) -> bool:
-        """Whether a value may be, or hold, a function or generator that changes something later."""
-        match value:
-            case ast.Lambda():
-                return self.inside(value) is not None
-            case ast.GeneratorExp():
-                return self.inside(value) is not None
-            case ast.Attribute() | ast.Name() if id(value) in self._at and id(value) not in self._callees:
-                return True
-            case ast.Call() if self._depths.qualified(value.func) in known.EAGER_FUNCTIONS:
-                # A generator is run to its end here; what stays are its elements.
-                handed = self._depths.arguments(value)
-                parts = [part.elt if isinstance(part, ast.GeneratorExp) else part for part in handed]
-                return any(self._holds_changer(part) for part in parts if not isinstance(part, ast.Name))
-            case _:
-                return any(self._holds_changer(part) for part in children(value))
+        return ()
 
 
-def _change(node: ast.expr | ast.stmt, message: str) -> Change:
-    return Change(node.lineno, node.col_offset, message)
+_RULES = table(
+    Changes,
+    _of_attribute="Attribute",
+    _of_place="Subscript",
+    _of_augmented="AugAssign",
+    _of_call="Call",
+)
+
+
+def _at_definition(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.AST]:
+    """What is evaluated where a function is defined."""
+    args = function.args
+    parts = [*function.decorator_list, *args.defaults, *args.kw_defaults, function.returns]
+    return [part for part in [*parts, *(arg.annotation for arg in parameters(function))] if part is not None]
 
 
 def _text(node: ast.AST) -> str:

@@ -6,8 +6,9 @@ import ast
 import copy
 
 from batos.guardian.changes import Changes
-from batos.guardian.covenant import is_flag, methods_of
-from batos.guardian.depths import Depths, imported
+from batos.guardian.covenant import methods_of
+from batos.guardian.depths import imported
+from batos.guardian.paths import is_flag
 from batos.guardian.slot_names import slots_of
 
 
@@ -18,7 +19,7 @@ def is_idle(tree: ast.Module) -> bool:
         return False
     # The flag is an assignment below self, too: without it, is there any other change?
     unflagged = _Unflagged().visit(copy.deepcopy(method))
-    return not Changes(Depths(unflagged, imported(tree.body)))
+    return not Changes(unflagged, imported(tree.body))
 
 
 def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:

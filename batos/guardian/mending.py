@@ -11,10 +11,11 @@ import ast
 import copy
 from typing import NamedTuple
 
-from batos.guardian.covenant import FLAG, Exit, bad_exits, is_flag, methods_of
+from batos.guardian.covenant import FLAG, bad_exits, methods_of
 from batos.guardian.idle import drop_idle_flag
 from batos.guardian.imports import missing_imports
 from batos.guardian.modules import PURE_MODULES
+from batos.guardian.paths import Exit, is_flag
 from batos.guardian.slot_names import rename_slots
 
 _ROUNDS = 60

@@ -10,7 +10,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Methods that change their receiver. What STORING ones take in lies in the receiver afterwards.
+# Methods that change their receiver. What STORING ones take in lies in the receiver afterwards, and so does what methods
+# take in that nobody knows.
 STORING = _words(
     """append appendleft add insert extend extendleft update setdefault put push __setitem__ __iadd__ __ior__ subtract
     move_to_end"""
@@ -40,6 +41,7 @@ GIVES_COPY = _words(
 )
 GIVES_ELEMENT = frozenset({"get", "__getitem__", "__next__"})
 READERS = GIVES_NEW | GIVES_COPY | GIVES_ELEMENT
+STORES_NOTHING = READERS | (MUTATORS - STORING)
 
 # Of these the first argument is a key or a place, and lies nowhere afterwards.
 KEY_FIRST = frozenset({"get", "setdefault", "insert", "pop", "__setitem__", "__getitem__"})
@@ -53,9 +55,31 @@ COPY_FUNCTIONS = _words("dict enumerate filter frozenset iter list map reversed 
 ELEMENT_FUNCTIONS = frozenset({"max", "min", "getattr", "pow", "next"})
 EAGER_FUNCTIONS = _words("list dict set tuple frozenset sorted sum min max any all len str repr")
 SAME_FUNCTIONS = frozenset({"vars", "super"})
-# `next` moves an iterator on; an iterator is no slot's value.
-CALLS_ITS_ARGUMENT = {"map": 0, "filter": 0, "functools.reduce": 0, "iter": 0, "itertools.starmap": 1}
 UNDECIDABLE = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals"})
+GIVES_NUMBER = _words("len int float abs round ord hash id bool isinstance hasattr callable any all")
+TYPES = _words(
+    """list dict set frozenset tuple str bytes bytearray int float complex bool object type collections.deque
+    collections.Counter collections.OrderedDict collections.defaultdict super"""
+)
+
+# Attributes that lead nowhere, and those that lead to anything at all.
+NAMING = frozenset({"__class__", "__name__", "__doc__", "__qualname__", "__module__"})
+INSIDES = _words(
+    """__self__ __closure__ cell_contents __defaults__ __kwdefaults__ __wrapped__ f_locals f_back tb_frame tb_next
+    gi_frame cr_frame ag_frame __traceback__ __context__ __cause__"""
+)
+
+# Which argument a function calls with the others (the keywords for all of them); `next` calls nothing of a slot's value.
+CALLS_ITS_ARGUMENT = {
+    "map": 0, "filter": 0, "functools.reduce": 0, "itertools.starmap": 0, "itertools.takewhile": 0,
+    "itertools.dropwhile": 0, "itertools.filterfalse": 0, "itertools.accumulate": 1, "itertools.groupby": 1, "re.sub": 1,
+    "functools.cmp_to_key": 0, "collections.defaultdict": 0,
+}  # fmt: skip
+CALLED_KEYWORDS = frozenset({"key", "func", "default_factory", "repl", None})
+# What these give only reads, if what they are given does.
+GIVES_READER = _words("operator.itemgetter operator.attrgetter functools.cmp_to_key functools.partial")
+# What a local function is after one of these is still what it was.
+PLAIN_DECORATORS = _words("functools.cache functools.lru_cache staticmethod")
 
 NEW_MODULES = _words(
     """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math
@@ -76,6 +100,8 @@ CHANGES_SOMETHING = _words(
     collections.UserDict collections.UserList dataclasses.field dataclasses.replace"""
 )
 
+_READING_FUNCTIONS = NEW_FUNCTIONS | COPY_FUNCTIONS | ELEMENT_FUNCTIONS | SAME_FUNCTIONS
+
 # `with` blocks of these never swallow an exception.
 TRANSPARENT_CONTEXTS = _words(
     """localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings open Lock RLock StringIO BytesIO
@@ -88,6 +114,18 @@ def changes_in_place(operator_name: str, value_is_number: bool) -> bool:
     return operator_name in {"Add", "Mult", "BitOr", "BitAnd", "BitXor", "Sub"} and not (
         value_is_number and operator_name != "Mult"
     )
+
+
+def is_exception(qualified: str) -> bool:
+    """Whether a function makes an exception, by its name."""
+    return qualified.endswith(("Error", "Exception", "Warning")) or qualified in {"StopIteration", "KeyboardInterrupt"}
+
+
+def only_reads(qualified: str) -> bool:
+    """Whether a built-in function or one of the standard library changes nothing that it is given."""
+    if qualified in _READING_FUNCTIONS or is_exception(qualified):
+        return True
+    return qualified not in CHANGES_FIRST_ARGUMENT and module_gives(qualified) != "unknown"
 
 
 def module_gives(qualified: str) -> str:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 from batos.guardian.findings import Finding
 from batos.guardian.modules import PURE_MODULES, allowed, reachable
-from batos.guardian.syntax import children, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from batos.guardian.syntax import FUNCTIONS, METHODS, children, table, walk
 
 NODE_LIMIT = 8000
 
@@ -60,83 +57,136 @@ def _is_preamble(node: ast.stmt) -> bool:
 
 def policy(tree: ast.Module, modules: frozenset[str] = PURE_MODULES) -> list[Finding]:
     """Find what methods do not use."""
-    found: list[Finding] = []
-    bound = bound_names(tree)
-    in_class = {id(part) for node in walk(tree) if isinstance(node, ast.ClassDef) for part in walk(node)}
-    for count, node in enumerate(walk(tree)):
-        if count > NODE_LIMIT:
-            found.append(_finding("policy", "size", tree, "the method is too large", "Divide it into several methods."))
-            break
-        found += _of_node(node, bound, modules, private=id(node) in in_class)
-    found += [
-        _finding("policy", "generator", node, "a method that yields answers no data", "Collect a list and return it.")
-        for node in _yields(tree)
-    ]
-    return sorted(found, key=lambda finding: (finding.line, finding.column))
+    nodes = walk(tree)
+    search = _Search(tree, nodes, modules)
+    for node in nodes[:NODE_LIMIT]:
+        rule = _RULES.get(node.__class__)
+        if rule is not None:
+            rule(search, node)
+    if len(nodes) > NODE_LIMIT:
+        search.note("size", tree, "the method is too large", "Divide it into several methods.")
+    return sorted(search.found, key=lambda finding: (finding.line, finding.column))
 
 
-def _of_node(  # noqa: C901, PLR0912 - one case a kind of node
-    node: ast.AST, bound: set[str], modules: frozenset[str], *, private: bool
-) -> Iterator[Finding]:
-    match node:
-        case ast.Import(names=names):
-            for alias in names:
-                if not reachable(alias.name, modules):
-                    yield _module(node, alias.name)
-        case ast.ImportFrom(module=module, level=level, names=names):
-            yield from _from(node, module or "", level, names, modules)
-        case ast.Name(id=name):
-            if name in _ABSENT and name not in bound:
-                yield _finding("policy", "builtin", node, f"{name} is not for methods", "Do without it.")
-            elif name.startswith("__") and name not in _OPEN_UNDERSCORES and name != "__":
-                yield _underscore(node, name)
-        case ast.Attribute(attr=attr):
-            if attr in _INSIDES or (attr.startswith("_") and not _is_open(node, private=private)):
-                yield _underscore(node, attr)
-        case ast.Call(
-            func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"), args=[_, ast.Constant(value=str(name)), *_]
-        ):
-            if name.startswith("_") and name not in _OPEN_UNDERSCORES | {"_p_changed"}:
-                yield _underscore(node, name)
-        case ast.Global():
-            yield _finding("policy", "global", node, "a method has no globals", "Keep it in a slot of self.")
-        case ast.TryStar():
-            yield _finding("policy", "except*", node, "except* is not for methods", "Use except.")
-        case ast.Constant(value=str() as text) if any(word in text for word in _TELLING):
-            yield _finding("policy", "insides", node, "a text names Python's insides", "Do without it.")
-        case ast.FunctionDef(decorator_list=[first, *_]) if not private and node.args.args[:1]:
-            if node.args.args[0].arg == "self":
-                yield _finding("policy", "decorator", first, "a method has no decorators", "Remove the decorator.")
-        case _:
-            return
+class _Search:
+    """Looks at one node after the other.
+
+    Args:
+        tree: The source.
+        nodes: All nodes of it.
+        modules: What it may import.
+    """
+
+    def __init__(self, tree: ast.Module, nodes: list[ast.AST], modules: frozenset[str]) -> None:
+        self.found: list[Finding] = []
+        self._tree = tree
+        self._nodes = nodes
+        self._modules = modules
+
+    def note(self, rule: str, node: ast.AST, message: str, mend: str) -> None:
+        """One more finding."""
+        self.found.append(_finding("policy", rule, node, message, mend))
+
+    @cached_property
+    def _bound(self) -> set[str]:
+        return bound_names(self._tree)
+
+    @cached_property
+    def _in_classes(self) -> set[int]:
+        return {id(part) for node in self._nodes if isinstance(node, ast.ClassDef) for part in walk(node)}
+
+    def _import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if not reachable(alias.name, self._modules):
+                self._module(node, alias.name)
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        module, names = node.module or "", [alias.name for alias in node.names]
+        whole = allowed(module, self._modules) or all(allowed(f"{module}.{name}", self._modules) for name in names)
+        if node.level or not whole:
+            self._module(node, "." * node.level + module)
+        elif "*" in names:
+            self.note("import", node, "import * hides what is used", "Name what you import.")
+
+    def _module(self, node: ast.stmt, name: str) -> None:
+        self.note("import", node, f"the module {name!r} is not on the list", "Use an allowed module.")
+
+    def _name(self, node: ast.Name) -> None:
+        name = node.id
+        if name in _ABSENT and name not in self._bound:
+            self.note("builtin", node, f"{name} is not for methods", "Do without it.")
+        elif name.startswith("__") and name not in _OPEN_UNDERSCORES and name != "__":
+            self._underscore(node, name)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        if node.attr in _INSIDES or (node.attr.startswith("_") and not self._is_open(node)):
+            self._underscore(node, node.attr)
+
+    def _is_open(self, node: ast.Attribute) -> bool:
+        if node.attr == "_p_changed":
+            return isinstance(node.value, ast.Name)
+        return node.attr in _OPEN_UNDERSCORES or (not node.attr.startswith("__") and id(node) in self._in_classes)
+
+    def _underscore(self, node: ast.AST, name: str) -> None:
+        mend = "Use a name without it; only self._p_changed may be set."
+        self.note("underscore", node, f"{name!r} is not for methods", mend)
+
+    def _call(self, node: ast.Call) -> None:
+        match node:
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"),
+                args=[_, ast.Constant(value=str(name)), *_],
+            ) if name.startswith("_") and name not in _OPEN_UNDERSCORES | {"_p_changed"}:
+                self._underscore(node, name)
+            case _:
+                pass
+
+    def _constant(self, node: ast.Constant) -> None:
+        text = node.value
+        if text.__class__ is str and "__" in text and any(word in text for word in _TELLING):
+            self.note("insides", node, "a text names Python's insides", "Do without it.")
+
+    def _global(self, node: ast.Global) -> None:
+        self.note("global", node, "a method has no globals", "Keep it in a slot of self.")
+
+    def _try_star(self, node: ast.TryStar) -> None:
+        self.note("except*", node, "except* is not for methods", "Use except.")
+
+    def _function(self, node: ast.FunctionDef) -> None:
+        first = node.args.args[0].arg if node.args.args else ""
+        if node.decorator_list and first == "self" and id(node) not in self._in_classes:
+            self.note("decorator", node.decorator_list[0], "a method has no decorators", "Remove the decorator.")
+
+    def _yield(self, node: ast.Yield | ast.YieldFrom) -> None:
+        if self._own_yield is node:
+            self.note("generator", node, "a method that yields answers no data", "Collect a list and return it.")
+
+    @cached_property
+    def _own_yield(self) -> ast.AST | None:
+        """The first yield of the method itself, not of functions inside it."""
+        todo: list[ast.AST] = [part for node in self._tree.body if isinstance(node, METHODS) for part in node.body]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, (ast.Yield, ast.YieldFrom)):
+                return node
+            if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                todo += children(node)
+        return None
 
 
-def _from(
-    node: ast.ImportFrom, module: str, level: int, names: list[ast.alias], modules: frozenset[str]
-) -> Iterator[Finding]:
-    whole = not level and (allowed(module, modules) or all(allowed(f"{module}.{name.name}", modules) for name in names))
-    if not whole:
-        yield _module(node, "." * level + module)
-    elif any(name.name == "*" for name in names):
-        yield _finding("policy", "import", node, "import * hides what is used", "Name what you import.")
-
-
-def _is_open(node: ast.Attribute, *, private: bool) -> bool:
-    if node.attr == "_p_changed":
-        return isinstance(node.value, ast.Name)
-    return node.attr in _OPEN_UNDERSCORES or (private and not node.attr.startswith("__"))
-
-
-def _yields(tree: ast.Module) -> Iterator[ast.expr]:
-    """The yields of the method itself, not of functions inside it."""
-    todo: list[ast.AST] = [part for node in tree.body if isinstance(node, ast.FunctionDef) for part in node.body]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.Yield, ast.YieldFrom)):
-            yield node
-            return
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            todo += children(node)
+_RULES = table(
+    _Search,
+    _import="Import",
+    _import_from="ImportFrom",
+    _name="Name",
+    _attribute="Attribute",
+    _call="Call",
+    _constant="Constant",
+    _global="Global",
+    _try_star="TryStar",
+    _function="FunctionDef",
+    _yield="Yield YieldFrom",
+)
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -165,15 +215,6 @@ def unbound_names(tree: ast.AST) -> set[str]:
     """The names that a source uses and nobody binds, built-ins left out."""
     used = {node.id for node in walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return used - bound_names(tree) - set(dir(builtins))
-
-
-def _module(node: ast.stmt, name: str) -> Finding:
-    return _finding("policy", "import", node, f"the module {name!r} is not on the list", "Use an allowed module.")
-
-
-def _underscore(node: ast.AST, name: str) -> Finding:
-    mend = "Use a name without it; only self._p_changed may be set."
-    return _finding("policy", "underscore", node, f"{name!r} is not for methods", mend)
 
 
 def _finding(kind: str, rule: str, node: ast.AST, message: str, mend: str) -> Finding:

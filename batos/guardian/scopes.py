@@ -1,22 +1,28 @@
-"""Names of a method, told apart by the scope that they belong to."""
+"""Names of a method, told apart by the scope that they belong to; one pass over its tree."""
 
 from __future__ import annotations
 
 import ast
-from typing import TypeGuard
+from typing import TYPE_CHECKING
 
-from batos.guardian.syntax import children, walk
+from batos.guardian.syntax import METHODS, Function, children, parameters, table
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
-def parameters(function: Function) -> list[ast.arg]:
-    """Every parameter, in the order of their declaration."""
-    args = function.args
-    stars = [arg for arg in (args.vararg, args.kwarg) if arg is not None]
-    return [*args.posonlyargs, *args.args, *args.kwonlyargs, *stars]
+class _Scope:
+    """One scope: what it binds, and what lies around it."""
+
+    def __init__(self, number: int, outer: _Scope | None, kind: str) -> None:
+        self.number = number
+        self.outer = outer
+        self.kind = kind
+        self.bound: set[str] = set()
+        self.elsewhere: dict[str, _Scope | None] = {}
+        self.keys: dict[str, str] = {}
 
 
 class Scopes:
@@ -26,115 +32,180 @@ class Scopes:
 
     Args:
         function: The function; its own scope is the outermost.
+
+    Attributes:
+        keys: The key of each name, parameter, and of what a statement binds, by the `id` of its node.
+        bound: The keys of what is bound in the function.
+        nodes: Every node of the function, in the order of the text.
+        parents: The node above each node, by `id`.
+        binders: The nodes that bind a name, imports left out.
+        assigned: The keys of what they bind.
+        class_names: The keys that each class body binds, by the `id` of the class.
+        class_numbers: The number of each class body's scope; scopes around it have lower ones.
     """
 
     def __init__(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.keys: dict[int, str] = {}
         self.bound: set[str] = set()
+        self.nodes: list[ast.AST] = []
+        self.parents: dict[int, ast.AST] = {}
+        self.binders: list[ast.AST] = []
+        self.assigned: set[str] = set()
+        self.class_names: dict[int, list[str]] = {}
+        self.class_numbers: dict[int, int] = {}
         self._count = 0
-        self._enter(function, [])
+        self._uses: list[tuple[ast.AST, str, _Scope]] = []
+        self._classes: list[tuple[ast.ClassDef, _Scope]] = []
+        self._globals = _Scope(0, None, "global")
+        outermost = self._open(self._globals, "function")
+        self.nodes.append(function)
+        self._enter_function(function, outermost, outermost)
+        self._resolve()
 
     def key(self, node: ast.AST) -> str:
         """The key of a name, parameter, or of the name that a statement binds."""
         return self.keys.get(id(node), "")
 
-    def _enter(self, node: ast.AST, outer: list[dict[str, str]]) -> None:
-        """Resolve a node that opens a scope, and everything in it."""
-        self._count += 1
-        names = {name: f"{self._count}:{name}" for name in _bound_in(node)}
-        self.bound |= set(names.values())
-        chain = [*outer, names]
-        if isinstance(node, _FUNCTIONS):
-            for arg in parameters(node):
-                self.keys[id(arg)] = self._resolve(arg.arg, chain)
-        for child in _children(node):
-            self._walk(child, chain)
+    def ancestors(self, nodes: Iterable[ast.AST]) -> set[int]:
+        """The ids of nodes and of everything that they stand in."""
+        found: set[int] = set()
+        for each in nodes:
+            node: ast.AST | None = each
+            while node is not None and id(node) not in found:
+                found.add(id(node))
+                node = self.parents.get(id(node))
+        return found
 
-    def _walk(self, node: ast.AST, chain: list[dict[str, str]]) -> None:
-        if isinstance(node, ast.Name):
-            self.keys[id(node)] = self._resolve(node.id, chain)
-            return
-        bound = _name_bound_by(node)
-        if bound:
-            self.keys[id(node)] = self._resolve(bound, chain)
-        if isinstance(node, (*_FUNCTIONS, *_COMPREHENSIONS)):
-            for child in _outside(node):
-                self._walk(child, chain)
-            self._enter(node, chain)
+    # --- the pass
+
+    def _open(self, outer: _Scope | None, kind: str) -> _Scope:
+        self._count += 1
+        return _Scope(self._count, outer, kind)
+
+    def _visit(self, node: ast.AST, above: ast.AST, scope: _Scope) -> None:
+        self.nodes.append(node)
+        self.parents[id(node)] = above
+        handler = _HANDLERS.get(type(node))
+        if handler is not None:
+            handler(self, node, scope)
             return
         for child in children(node):
-            self._walk(child, chain)
+            self._visit(child, node, scope)
 
-    def _resolve(self, name: str, chain: list[dict[str, str]]) -> str:
-        for names in reversed(chain):
-            if name in names:
-                return names[name]
-        return name
+    def _visit_all(self, nodes: Iterable[ast.AST], above: ast.AST, scope: _Scope) -> None:
+        for node in nodes:
+            self._visit(node, above, scope)
 
+    def _bind(self, node: ast.AST, name: str, scope: _Scope) -> None:
+        scope.bound.add(name)
+        self._uses.append((node, name, scope))
+        self.binders.append(node)
 
-def _outside(node: ast.AST) -> list[ast.AST]:
-    """The parts of a function or comprehension that are evaluated where it stands."""
-    if isinstance(node, _COMPREHENSIONS):
-        return [node.generators[0].iter]
-    if not isinstance(node, _FUNCTIONS):
-        return []
-    defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
-    return [*getattr(node, "decorator_list", []), *defaults]
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
-    """The parts of a node that belong to the scope it opens."""
-    if isinstance(node, ast.Lambda):
-        return [node.body]
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return list(node.body)
-    if isinstance(node, _COMPREHENSIONS):
-        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        inner = [part for place, each in enumerate(node.generators) for part in _of_clause(each, first=place == 0)]
-        return [*parts, *inner]
-    return list(children(node))
-
-
-def _of_clause(clause: ast.comprehension, *, first: bool) -> list[ast.expr]:
-    return [clause.target, *clause.ifs, *([] if first else [clause.iter])]
-
-
-def _bound_in(scope: ast.AST) -> set[str]:
-    """The names that a scope binds itself."""
-    names = {arg.arg for arg in parameters(scope)} if isinstance(scope, _FUNCTIONS) else set()
-    elsewhere: set[str] = set()
-    todo = list(_children(scope))
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            elsewhere |= set(node.names)
-        if _stores(node):
-            names.add(node.id)
-        bound = _name_bound_by(node)
-        if bound:
-            names.add(bound)
-        if not isinstance(node, (*_FUNCTIONS, *_COMPREHENSIONS)):
-            todo += children(node)
+    def _name(self, node: ast.Name, scope: _Scope) -> None:
+        if node.ctx.__class__ is ast.Load:
+            self._uses.append((node, node.id, scope))
         else:
-            todo += _outside(node)
-            # A walrus in a comprehension binds outside of it.
-            todo += [walrus.target for walrus in walk(node) if isinstance(walrus, ast.NamedExpr)]
-    if isinstance(scope, _COMPREHENSIONS):
-        names = {name.id for part in scope.generators for name in walk(part.target) if _stores(name)}
-    return names - elsewhere
+            self._bind(node, node.id, scope)
+
+    def _walrus(self, node: ast.NamedExpr, scope: _Scope) -> None:
+        # In a comprehension it binds outside of it.
+        home = scope
+        while home.kind == "comprehension" and home.outer is not None:
+            home = home.outer
+        self._visit(node.target, node, home)
+        self._visit(node.value, node, scope)
+
+    def _binder(self, node: ast.AST, scope: _Scope) -> None:
+        name = getattr(node, "rest" if isinstance(node, ast.MatchMapping) else "name", None)
+        if name:
+            self._bind(node, name, scope)
+        self._visit_all(children(node), node, scope)
+
+    def _alias(self, node: ast.alias, scope: _Scope) -> None:
+        name = (node.asname or node.name).split(".")[0]
+        scope.bound.add(name)
+        self._uses.append((node, name, scope))
+
+    def _global(self, node: ast.Global, scope: _Scope) -> None:
+        scope.elsewhere.update(dict.fromkeys(node.names, self._globals))
+        self._globals.bound.update(node.names)
+
+    def _nonlocal(self, node: ast.Nonlocal, scope: _Scope) -> None:
+        scope.elsewhere.update(dict.fromkeys(node.names, scope.outer))
+
+    def _function(self, node: Function, scope: _Scope) -> None:
+        if isinstance(node, METHODS):
+            self._bind(node, node.name, scope)
+        self._enter_function(node, scope, self._open(scope, "function"))
+
+    def _enter_function(self, node: Function, around: _Scope, inside: _Scope) -> None:
+        arguments = node.args
+        outside = [*arguments.defaults, *(default for default in arguments.kw_defaults if default is not None)]
+        if isinstance(node, METHODS):
+            outside += [*node.decorator_list, *([node.returns] if node.returns else [])]
+        for arg in parameters(node):
+            self.nodes.append(arg)
+            self.parents[id(arg)] = node
+            self._bind(arg, arg.arg, inside)
+            outside += [arg.annotation] if arg.annotation else []
+        if around is not inside:
+            self._visit_all(outside, node, around)
+        self._visit_all(node.body if isinstance(node, METHODS) else [node.body], node, inside)
+
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
+        self._bind(node, node.name, scope)
+        self._visit_all([*node.decorator_list, *node.bases, *node.keywords], node, scope)
+        inside = self._open(scope, "class")
+        self._classes.append((node, inside))
+        self._visit_all(node.body, node, inside)
+
+    def _comprehension(self, node: Comprehension, scope: _Scope) -> None:
+        inside = self._open(scope, "comprehension")
+        for place, clause in enumerate(node.generators):
+            self.nodes.append(clause)
+            self.parents[id(clause)] = node
+            self._visit(clause.target, clause, inside)
+            self._visit(clause.iter, clause, inside if place else scope)
+            self._visit_all(clause.ifs, clause, inside)
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._visit_all(parts, node, inside)
+
+    # --- the keys
+
+    def _resolve(self) -> None:
+        for node, name, scope in self._uses:
+            self.keys[id(node)] = scope.keys.get(name) or self._key(name, scope)
+        self.assigned = {self.keys[id(node)] for node in self.binders}
+        for node, scope in self._classes:
+            self.class_numbers[id(node)] = scope.number
+            self.class_names[id(node)] = [self._key(name, scope) for name in scope.bound]
+
+    def _key(self, name: str, scope: _Scope) -> str:
+        place: _Scope | None = scope
+        while place is not None:
+            if name in place.elsewhere:
+                place = place.elsewhere[name]
+                continue
+            # What a class body binds is not seen in the functions inside of it.
+            if name in place.bound and (place.kind != "class" or place is scope):
+                break
+            place = place.outer
+        key = name if place is None else f"{place.number}:{name}"
+        scope.keys[name] = key
+        if place is not None:
+            self.bound.add(key)
+        return key
 
 
-def _stores(node: ast.AST) -> TypeGuard[ast.Name]:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del))
-
-
-def _name_bound_by(node: ast.AST) -> str | None:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler)):
-        return node.name
-    if isinstance(node, (ast.MatchAs, ast.MatchStar)):
-        return node.name
-    if isinstance(node, ast.MatchMapping):
-        return node.rest
-    if isinstance(node, ast.alias):
-        return (node.asname or node.name).split(".")[0]
-    return None
+_HANDLERS = table(
+    Scopes,
+    _name="Name",
+    _walrus="NamedExpr",
+    _function="FunctionDef AsyncFunctionDef Lambda",
+    _class="ClassDef",
+    _comprehension="ListComp SetComp DictComp GeneratorExp",
+    _binder="ExceptHandler MatchAs MatchStar MatchMapping",
+    _alias="alias",
+    _global="Global",
+    _nonlocal="Nonlocal",
+)

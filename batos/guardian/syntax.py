@@ -1,30 +1,52 @@
-"""Walking syntax trees quickly: each node's children are listed once and kept with it."""
+"""Walking syntax trees quickly: which fields of a node hold nodes is looked up once a kind, children once a node."""
 
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+METHODS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # One object for all nodes of their kind; nothing hangs on them.
 _BARE = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+_TEXTS = frozenset(
+    {
+        "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "module", "names", "op",
+        "ops", "rest", "simple", "tag", "type_comment", "type_ignores",
+    }
+)  # fmt: skip
+_NONE: list[ast.AST] = []
+_LEAVES = (ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal)
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = dict.fromkeys((*_LEAVES, *_BARE), ())
+_FIELDS[ast.Import] = _FIELDS[ast.ImportFrom] = ("names",)
 
 
 def children(node: ast.AST) -> list[ast.AST]:
-    """The nodes right below a node, in the order of the text."""
-    kept = vars(node)
-    known: list[ast.AST] | None = kept.get("_below")
-    if known is None:
-        known = kept["_below"] = _children(node)
-    return known
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below a node, in the order of the text; not to be changed."""
+    try:
+        return node._below  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - our own note on it
+    except AttributeError:
+        pass
+    kind = type(node)
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _TEXTS)
+    if not fields:
+        return _NONE
     found: list[ast.AST] = []
-    for name in node._fields:
+    for name in fields:
         value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST) and not isinstance(part, _BARE)]
-        elif isinstance(value, ast.AST) and not isinstance(value, _BARE):
+        if value.__class__ is list:
+            found += [part for part in value if isinstance(part, ast.AST)]
+        elif isinstance(value, ast.AST):
             found.append(value)
+    node._below = found  # type: ignore[attr-defined]  # noqa: SLF001
     return found
 
 
@@ -35,5 +57,29 @@ def walk(node: ast.AST) -> list[ast.AST]:
     while todo:
         node = todo.pop()
         found.append(node)
-        todo += reversed(children(node))
+        below = children(node)
+        if below:
+            todo += below[::-1]
     return found
+
+
+def parameters(function: Function) -> list[ast.arg]:
+    """Every parameter, in the order of their declaration."""
+    args = function.args
+    stars = [arg for arg in (args.vararg, args.kwarg) if arg is not None]
+    return [*args.posonlyargs, *args.args, *args.kwonlyargs, *stars]
+
+
+def handed_over(call: ast.Call) -> list[ast.expr]:
+    """Every argument of a call, by whatever way it is given."""
+    return [*call.args, *(keyword.value for keyword in call.keywords)] if call.keywords else call.args
+
+
+def table(owner: type, **kinds: str) -> dict[type[ast.AST], Callable[..., Any]]:
+    """Make a table of methods by the kinds of nodes that they are for.
+
+    Args:
+        owner: The class whose methods they are.
+        kinds: Kinds of nodes for each name of a method, divided by blanks.
+    """
+    return {getattr(ast, kind): getattr(owner, name) for name, text in kinds.items() for kind in text.split()}

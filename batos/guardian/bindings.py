@@ -1,0 +1,355 @@
+"""What lowers the depths of a method's variables: every place that binds, stores or hands over, until nothing changes."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from batos.guardian import names as known
+from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, holding, imported
+from batos.guardian.scopes import Scopes
+from batos.guardian.syntax import FUNCTIONS, METHODS, Function, children, handed_over, parameters, table, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ROUNDS = 200
+
+
+def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> Depths:
+    """Find the depths of all variables of one method.
+
+    Args:
+        function: The method.
+        modules: Names that the source around it binds to modules or their functions.
+    """
+    scopes = Scopes(function)
+    own = parameters(function)
+    inside = imported(node for node in scopes.nodes if isinstance(node, (ast.Import, ast.ImportFrom)))
+    depths = Depths(scopes, scopes.key(own[0]) if own else "", {**modules, **inside})
+    Bindings(depths, function).settle()
+    return depths
+
+
+class Bindings:
+    """Lowers the variables of a method, round after round.
+
+    Args:
+        depths: The depths to lower.
+        function: The method.
+    """
+
+    def __init__(self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._depths = depths
+        self._scopes = depths.scopes
+        self._function = function
+        self._changed = True
+        # Nobody outside has one of the method's own functions before it is handed over.
+        self._escaped = depths.receiver < CLEAN
+        self._opened: list[Function] = []
+        self._wanted: dict[int, int] = {}
+        self._weakened: dict[int, int] = {}
+        self._find_functions()
+        rules = [(_RULES.get(node.__class__), node) for node in self._scopes.nodes]
+        self._rules = [(rule, node) for rule, node in rules if rule is not None]
+
+    def settle(self) -> None:
+        """Go round until no depth changes; where that takes too long, everything may be the object's."""
+        self._changed = True
+        for _ in range(_ROUNDS):
+            if not self._changed:
+                return
+            self._changed = False
+            for rule, node in self._rules:
+                rule(self, node)
+            self._gather_returns()
+        self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
+        self._depths.returns.update((id(function), 0) for function, _values in self._answers)
+
+    def _lower(self, key: str, depth: int) -> None:
+        # What is bound nowhere is a built-in or a module; it holds nothing of ours.
+        if depth < self._depths.levels.get(key, CLEAN) and key in self._scopes.bound:
+            self._depths.levels[key] = depth
+            self._changed = True
+
+    # --- what an expression gives is lowered
+
+    def _weaken(self, node: ast.AST, depth: int) -> None:
+        """Note that what an expression gives may be of this depth."""
+        rule = _WEAKENERS.get(node.__class__)
+        if rule is not None and depth < self._weakened.get(id(node), CLEAN):
+            self._weakened[id(node)] = depth
+            rule(self, node, depth)
+
+    def _weaken_name(self, node: ast.Name, depth: int) -> None:
+        self._lower(self._scopes.key(node), depth)
+
+    def _weaken_place(self, node: ast.Subscript | ast.Attribute, depth: int) -> None:
+        self._weaken(node.value, holding(depth))
+
+    def _weaken_call(self, node: ast.Call, depth: int) -> None:
+        self._weaken_all(handed_over(node), depth)
+        if isinstance(node.func, ast.Attribute):
+            self._weaken(node.func.value, holding(depth))
+        for function in self._depths.local_functions(node.func):
+            self._wanted[id(function)] = min(depth, self._wanted.get(id(function), CLEAN))
+            self._changed = True
+
+    def _weaken_boolean(self, node: ast.BoolOp, depth: int) -> None:
+        self._weaken_all(node.values, depth)
+
+    def _weaken_choice(self, node: ast.IfExp, depth: int) -> None:
+        self._weaken_all([node.body, node.orelse], depth)
+
+    def _weaken_same(self, node: ast.NamedExpr | ast.Starred | ast.Await, depth: int) -> None:
+        self._weaken(node.value, depth)
+
+    def _weaken_display(self, node: ast.List | ast.Tuple | ast.Set, depth: int) -> None:
+        self._weaken_all(node.elts, element_of(depth))
+
+    def _weaken_map(self, node: ast.Dict, depth: int) -> None:
+        self._weaken_all(node.values, element_of(depth))
+
+    def _weaken_binary(self, node: ast.BinOp, depth: int) -> None:
+        self._weaken_all([node.left, node.right], depth)
+
+    def _weaken_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, depth: int) -> None:
+        self._weaken(node.elt, element_of(depth))
+
+    def _weaken_map_comprehension(self, node: ast.DictComp, depth: int) -> None:
+        self._weaken(node.value, element_of(depth))
+
+    def _weaken_all(self, nodes: Iterable[ast.AST], depth: int) -> None:
+        for node in nodes:
+            self._weaken(node, depth)
+
+    # --- one place
+
+    def _bind(self, target: ast.AST, value: ast.AST, steps: int = 0) -> None:
+        """A target takes a value, or what lies so many steps inside of it; both are one thing from then on."""
+        kind = target.__class__
+        if kind is ast.Name:
+            key = self._scopes.keys[id(target)]
+            depth = self._depths.of(value)
+            for _ in range(steps):
+                depth = element_of(depth)
+            self._lower(key, depth)
+            level = self._depths.levels.get(key, CLEAN)
+            if level < CLEAN:
+                self._weaken(value, min(level + steps, CLEAN))
+            if self._depths.may_be_class(value) and key not in self._depths.classes:
+                self._depths.classes.add(key)
+                self._changed = True
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            for part in target.elts:
+                self._bind(part.value if isinstance(part, ast.Starred) else part, value, steps + 1)
+        elif isinstance(target, (ast.Subscript, ast.Attribute)):
+            depth = self._depths.of(value)
+            for _ in range(steps):
+                depth = element_of(depth)
+            self._weaken(target.value, holding(depth))
+
+    def _assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            self._bind(target, node.value)
+
+    def _annotated(self, node: ast.AnnAssign | ast.NamedExpr) -> None:
+        if node.value is not None:
+            self._bind(node.target, node.value)
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        depth = self._depths.of(node.value)
+        if depth < CLEAN:
+            self._weaken(node.target, copy_of(depth))
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.comprehension) -> None:
+        self._bind(node.target, node.iter, 1)
+
+    def _with(self, node: ast.withitem) -> None:
+        if node.optional_vars is not None:
+            self._bind(node.optional_vars, node.context_expr)
+            if self._depths.of(node.context_expr) < CLEAN:
+                # What a context manager hands out may be what it was given, or lie in it.
+                self._bind_depth(node.optional_vars, 0)
+
+    def _bind_depth(self, target: ast.AST, depth: int) -> None:
+        for node in walk(target):
+            if isinstance(node, ast.Name):
+                self._lower(self._scopes.key(node), depth)
+
+    def _match(self, node: ast.Match) -> None:
+        if self._depths.of(node.subject) < CLEAN:
+            for case in node.cases:
+                for part in walk(case.pattern):
+                    self._lower(self._scopes.keys.get(id(part), ""), 0)
+
+    def _call(self, call: ast.Call) -> None:
+        depths = self._depths
+        func = call.func
+        if isinstance(func, ast.Attribute):
+            if func.attr not in known.STORES_NOTHING and not depths.is_me(func.value) and not depths.qualified(func):
+                self._store(call, func)
+        else:
+            for function in depths.local_functions(func):
+                self._bind_parameters(function, call)
+        if not self._escaped and not depths.is_local(func) and depths.given(call) < CLEAN:
+            self._escaped = self._changed = True
+            for function in self._opened:
+                self._open(function)
+        if call.args and depths.qualified(func) in known.CHANGES_FIRST_ARGUMENT:
+            self._weaken(call.args[0], holding(depths.least(call.args[1:])))
+
+    def _store(self, call: ast.Call, func: ast.Attribute) -> None:
+        """What a method takes in lies in its receiver, or in its first argument where it is called unbound."""
+        depths = self._depths
+        if depths.given(call) == CLEAN:
+            return
+        spreads = func.attr in {"extend", "extendleft", "update", "__iadd__", "__ior__"}
+        given = depths.least(handed_over(call)[1:]) if func.attr in known.KEY_FIRST else depths.given(call)
+        self._weaken(func.value, copy_of(given) if spreads else holding(given))
+        if call.args and depths.may_be_class(func.value):
+            later = depths.least(handed_over(call)[1:])
+            self._weaken(call.args[0], copy_of(later) if spreads else holding(later))
+
+    def _bind_parameters(self, function: Function, call: ast.Call) -> None:
+        """The parameters of a local function take the least of what it is ever called with."""
+        handed = handed_over(call)
+        if not handed:
+            return
+        given = self._depths.given(call)
+        for arg in parameters(function):
+            key = self._scopes.keys[id(arg)]
+            self._lower(key, given)
+            level = self._depths.levels.get(key, CLEAN)
+            if level < CLEAN:
+                self._weaken_all(handed, level)
+
+    def _raise(self, node: ast.Raise) -> None:
+        """What an exception carries comes out at the handlers."""
+        if node.exc is not None and self._depths.of(node.exc) < CLEAN:
+            for other in self._scopes.nodes:
+                if isinstance(other, ast.ExceptHandler) and other.name:
+                    self._lower(self._scopes.key(other), 0)
+
+    def _defaults(self, function: Function) -> None:
+        args = function.args
+        if function is not self._function and (args.defaults or args.kw_defaults):
+            depth = self._depths.least([*args.defaults, *(value for value in args.kw_defaults if value)])
+            if depth < CLEAN:
+                for arg in parameters(function):
+                    self._lower(self._scopes.keys[id(arg)], depth)
+
+    def _class(self, node: ast.ClassDef) -> None:
+        """A class holds what its body binds, and its objects may hold what its functions see outside of it."""
+        depths, own = self._depths, self._scopes.keys[id(node)]
+        if own not in depths.classes:
+            depths.classes.add(own)
+            self._changed = True
+        bound = self._scopes.class_names[id(node)]
+        for key in bound:
+            self._lower(own, holding(depths.levels.get(key, CLEAN)))
+        first = self._scopes.class_numbers[id(node)]
+        for part in walk(node):
+            if isinstance(part, ast.Name):
+                key = self._scopes.keys.get(id(part), "")
+                seen = min([depths.levels.get(key, CLEAN), *map(depths.answer_of, depths.functions.get(key, []))])
+                if seen < CLEAN and int(key.partition(":")[0]) < first:
+                    self._lower(own, 0)
+
+    # --- local functions
+
+    def _gather_returns(self) -> None:
+        depths = self._depths
+        for function, values in self._answers:
+            depth = 0 if id(function) in depths.seeds else depths.least(values)
+            if depth < depths.returns.get(id(function), CLEAN):
+                depths.returns[id(function)] = depth
+                self._changed = True
+            self._weaken_all(values, self._wanted.get(id(function), CLEAN))
+
+    def _find_functions(self) -> None:
+        """Find local functions; one that is used as a value may be called by anybody with anything."""
+        depths, keys, nodes = self._depths, self._scopes.keys, self._scopes.nodes
+        defined = [node for node in nodes if isinstance(node, FUNCTIONS) and node is not self._function]
+        self._answers: list[tuple[Function, list[ast.AST]]] = []
+        if not defined:
+            return
+        binders: set[int] = set()
+        for node in nodes:
+            if isinstance(node, METHODS) and node is not self._function:
+                depths.functions.setdefault(keys[id(node)], []).append(node)
+                self._answers.append((node, list(_returned(node))))
+                binders.add(id(node))
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        depths.functions.setdefault(keys[id(target)], []).append(node.value)
+                        binders.add(id(target))
+        depths.mixed = {keys[id(node)] for node in self._scopes.binders if id(node) not in binders}
+        self._open_values(defined)
+
+    def _open_values(self, defined: list[Function]) -> None:
+        depths, keys, nodes = self._depths, self._scopes.keys, self._scopes.nodes
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        direct = {id(function) for functions in depths.functions.values() for function in functions}
+        of_classes: set[int] = set()
+        for node in nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in called:
+                for function in depths.functions.get(keys[id(node)], []):
+                    self._open(function)
+            elif isinstance(node, ast.ClassDef):
+                of_classes.update(map(id, walk(node)))
+        for function in defined:
+            decorated = isinstance(function, METHODS) and bool(function.decorator_list)
+            if decorated or id(function) in of_classes or id(function) not in direct | called:
+                self._open(function)
+            if isinstance(function, ast.Lambda):
+                self._answers.append((function, [function.body]))
+
+    def _open(self, function: Function) -> None:
+        if not self._escaped:
+            self._opened.append(function)
+            return
+        for arg in parameters(function):
+            self._lower(self._scopes.keys[id(arg)], 0)
+
+
+def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    """What a function answers or yields, functions inside of it left out."""
+    todo: list[ast.AST] = list(function.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) and node.value is not None:
+            yield node.value
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            todo += children(node)
+
+
+_WEAKENERS = table(
+    Bindings,
+    _weaken_name="Name",
+    _weaken_place="Subscript Attribute",
+    _weaken_call="Call",
+    _weaken_boolean="BoolOp",
+    _weaken_choice="IfExp",
+    _weaken_same="NamedExpr Starred Await",
+    _weaken_display="List Tuple Set",
+    _weaken_map="Dict",
+    _weaken_binary="BinOp",
+    _weaken_comprehension="ListComp SetComp GeneratorExp",
+    _weaken_map_comprehension="DictComp",
+)
+
+_RULES = table(
+    Bindings,
+    _assign="Assign",
+    _annotated="AnnAssign NamedExpr",
+    _augmented="AugAssign",
+    _loop="For AsyncFor comprehension",
+    _with="withitem",
+    _match="Match",
+    _call="Call",
+    _raise="Raise",
+    _defaults="FunctionDef AsyncFunctionDef Lambda",
+    _class="ClassDef",
+)

@@ -1,0 +1,93 @@
+"""What changes the object later: functions, generators and methods that do so when somebody calls them.
+
+They are followed through variables, containers and calls by the same rules as the values of slots: what changes the
+object later has depth 0 here, and whoever uses a variable that may hold such a thing may change the object.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from batos.guardian.bindings import Bindings
+from batos.guardian.depths import CLEAN, Depths
+from batos.guardian.syntax import FUNCTIONS, children
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Note = Callable[[list[ast.Name]], Callable[[ast.AST], bool]]
+
+LATER = (*FUNCTIONS, ast.GeneratorExp, ast.ClassDef)
+
+
+class Changers:
+    """The variables of a method that may hold what changes the object later.
+
+    Args:
+        depths: The depths of the method's variables.
+        function: The method.
+    """
+
+    def __init__(self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        scopes = depths.scopes
+        self._keys = scopes.keys
+        self._later = [node for node in scopes.nodes if isinstance(node, LATER) and node is not function]
+        self._names = [node for node in scopes.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+        self._taints = Depths(scopes, depths.me, depths.modules, receiver=CLEAN)
+        self._bindings = Bindings(self._taints, function)
+
+    def spread(self, handed_on: list[ast.AST], note: Note) -> None:
+        """Follow what changes the object later to every name that may hold it.
+
+        Args:
+            handed_on: Methods of what came from slots that are used as values.
+            note: Takes the uses of names that may change the object; says then whether there is a change in a node.
+        """
+        taints = self._taints
+        taints.seeds.update(map(id, handed_on))
+        used: list[ast.Name] = []
+        while True:
+            inside = note(used)
+            for node in self._later:
+                if id(node) not in taints.seeds and any(map(inside, _body(node))):
+                    self._seed(node)
+            self._bindings.settle()
+            now = [node for node in self._names if taints.levels.get(self._keys[id(node)], CLEAN) < CLEAN]
+            if len(now) == len(used):
+                return
+            used = now
+
+    def holds(self, node: ast.AST) -> bool:
+        """Whether a node, apart from what it is made of, is or may hold what changes the object later."""
+        if isinstance(node, ast.Name):
+            return self._taints.levels.get(self._keys[id(node)], CLEAN) < CLEAN
+        return id(node) in self._taints.seeds
+
+    def _seed(self, node: ast.AST) -> None:
+        """A function that changes something does so for whoever has it; a generator or coroutine, whoever has its answer."""
+        taints = self._taints
+        if isinstance(node, (ast.Lambda, ast.GeneratorExp)):
+            taints.seeds.add(id(node))
+            return
+        taints.levels[self._keys[id(node)]] = 0
+        if isinstance(node, ast.AsyncFunctionDef) or (isinstance(node, ast.FunctionDef) and _yields(node)):
+            taints.seeds.add(id(node))
+
+
+def _body(node: ast.AST) -> list[ast.AST]:
+    """What runs later in a node."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return list(node.body)
+    return [node.body] if isinstance(node, ast.Lambda) else [node]
+
+
+def _yields(function: ast.FunctionDef) -> bool:
+    todo: list[ast.AST] = list(function.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            todo += children(node)
+    return False
