@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from batos import codec
 from batos.errors import BadField
 from batos.image import cycles, lookup, methods, outbox
 from batos.image.objects import UvmObject
@@ -30,6 +31,7 @@ class Mandate:
         source: That source.
         request_id: The requester's durable name for the request, or empty.
         body_hash: sha256 of the whole request, to tell another one with the same name.
+        depth: How deep in other missions' calls it came up; 0 for a requester's own.
     """
 
     target: str | Ref
@@ -40,6 +42,7 @@ class Mandate:
     source: str = ""
     request_id: str = ""
     body_hash: str = ""
+    depth: int = 0
 
 
 def known(view: View, mandate: Mandate) -> str | None:
@@ -68,10 +71,10 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
     target = view.resolve(mandate.target)
     ref = view.ref(target)
     _check_slot(target, mandate)
-    # The Architect's own source is never dropped in favour of a mission that is on its way.
-    joined = cycles.joined(view, ref, mandate.brief["selector"]) if mandate.kind == "mission" else None
+    joined, after = _others(view, ref, mandate)
     if joined is None:
         record = _record(view, mandate, cycle_id, target, _persona(view, target, mandate.brief, default_persona), now)
+        record["after"] = after
         cycles.open_cycle(view, cycle_id, record, [{"event": "accepted", "cycle_id": cycle_id}])
         outbox.append(
             view, line(record, "MISSION_ACCEPTED", now, {"selector": record["selector"], "target_oid": ref.hex})
@@ -79,6 +82,35 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
     if mandate.request_id:
         cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
     return {"cycle_id": joined or cycle_id, "new": joined is None}
+
+
+def joins(view: View, mandate: Mandate) -> bool:
+    """Tell whether a mandate would join a cycle that is there, and so needs no place of its own."""
+    if known(view, mandate) is not None:
+        return True
+    return _others(view, view.ref(view.resolve(mandate.target)), mandate)[0] is not None
+
+
+def _others(view: View, ref: Ref, mandate: Mandate) -> tuple[str | None, str | None]:
+    """The active cycle that a mandate joins, and the one that it comes after.
+
+    A mission joins one that asks for the same. One that asks for something else of the same selector (another call of it,
+    say) waits until that has ended, so that the method is written once. The Architect's own source is never dropped in
+    favour of a mission that is on its way.
+    """
+    if mandate.kind != "mission" or mandate.depth:
+        return None, None
+    wanted, last = _asked(mandate.brief, proceed=mandate.proceed), None
+    for record in cycles.alike(view, ref, mandate.brief["selector"]):
+        if record["kind"] == "mission" and _asked(record["brief"], proceed=record["proceed"]) == wanted:
+            return str(record["cycle_id"]), None
+        last = str(record["cycle_id"])
+    return None, last
+
+
+def _asked(brief: dict[str, Any], *, proceed: bool) -> bytes:
+    call = [brief.get("args") or [], brief.get("kwargs") or {}] if proceed else []
+    return codec.pack([proceed, brief.get("version"), call])
 
 
 def _check_slot(target: UvmObject, mandate: Mandate) -> None:
@@ -105,6 +137,7 @@ def _record(view: View, mandate: Mandate, cycle_id: str, target: UvmObject, pers
         "brief_hash": mandate.brief_hash,
         "proceed": mandate.proceed,
         "persona": persona,
+        "depth": mandate.depth,
         "started": now,
         "updated": now,
         "elapsed": 0.0,

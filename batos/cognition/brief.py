@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from batos.cognition import literals
 from batos.plain import shown
 
 Brief = dict[str, Any]
+
+_PARAMETER = re.compile(r"^\s*(\*{0,2}\w+)\s*(?::[^=]*)?(=)?")
 
 
 def first_line(brief: Brief) -> str | None:
@@ -48,6 +51,27 @@ def needs(parameters: list[dict[str, Any]], brief: Brief) -> list[str]:
     """
     unbound = parameters[len(brief.get("args", [])) :]
     return [str(p["name"]) for p in unbound if not p["has_default"] and p["name"] not in brief.get("kwargs", {})]
+
+
+def missing_values(signature: str, args: list[Any], kwargs: dict[str, Any]) -> list[str]:
+    """Name the parameters of a signature such as `(self, a, b=1)` that have neither a value nor a default."""
+    names = []
+    for part in _parts(signature.strip()[1:-1]):
+        match = _PARAMETER.match(part)
+        if match and not match.group(1).startswith("*"):
+            names.append((match.group(1), bool(match.group(2)) or "=" in part))
+    unbound = names[1 + len(args) :]
+    return [name for name, has_default in unbound if not has_default and name not in kwargs]
+
+
+def _parts(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for index, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [part for part in [*parts, text[start:]] if part.strip() and part.strip() not in ("*", "/")]
 
 
 def signature_finding(parameters: list[dict[str, Any]], brief: Brief) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-_FENCE = re.compile(r"```[a-zA-Z0-9_+-]*[ \t]*\n?")
+FENCE = re.compile(r"```[a-zA-Z0-9_+-]*[ \t]*\n?")
 
 
 def extract(answer: str, selector: str, opening: str) -> str:
@@ -22,12 +22,12 @@ def extract(answer: str, selector: str, opening: str) -> str:
     definition = re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(selector)}\b", re.MULTILINE)
     block = _block_with(answer, definition)
     if block is None:
-        block = opening + _FENCE.split(answer)[0]
+        block = opening + FENCE.split(answer)[0]
     return _only_method(textwrap.dedent(block).expandtabs(4), definition)
 
 
 def _block_with(answer: str, definition: re.Pattern[str]) -> str | None:
-    for block in _FENCE.split(answer):
+    for block in FENCE.split(answer):
         if definition.search(block):
             return block
     return None
@@ -41,7 +41,7 @@ def _only_method(block: str, definition: re.Pattern[str]) -> str:
     head = [line for line in block[: match.start()].splitlines() if re.match(r"(import|from)\s", line)]
     lines = block[match.start() :].splitlines()
     body = [lines[0]]
-    open_brackets = _opens(lines[0])
+    open_brackets = opens(lines[0])
     for line in lines[1:]:
         if (
             line.strip()
@@ -50,13 +50,14 @@ def _only_method(block: str, definition: re.Pattern[str]) -> str:
             and not line.lstrip().startswith("#")
         ):
             break
-        open_brackets += _opens(line)
+        open_brackets += opens(line)
         body.append(line)
     while body and (not body[-1].strip() or body[-1].startswith("#")):
         body.pop()
     return "\n".join([*head, *([""] * bool(head)), *body]) + "\n"
 
 
-def _opens(line: str) -> int:
+def opens(line: str) -> int:
+    """How many brackets a line of code opens more than it closes."""
     code = line.split("#", maxsplit=1)[0]
     return sum(code.count(c) for c in "([{") - sum(code.count(c) for c in ")]}")

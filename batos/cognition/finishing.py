@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos import codec
 from batos.calls.overlay import Overlay
+from batos.cognition import brief as briefs
 from batos.cognition.services import Context, Step
 from batos.cognition.trial import show_call
 from batos.errors import CodeError, ModelError, to_wire
@@ -14,7 +15,7 @@ from batos.image import cycles, methods
 from batos.memory import catalog
 
 if TYPE_CHECKING:
-    from batos.cognition import brief as briefs
+    from batos.image import dispatch
     from batos.image.store import View
 
 
@@ -38,7 +39,7 @@ async def complete(ctx: Context) -> Step:
     def effect(view: View) -> dict[str, Any]:
         version = _install(view, ctx)
         overlay.apply(view)
-        return {"version": version}
+        return {"version": version, **_settled(overlay, outcome)}
 
     last_word = {
         "status": "COMPLETE",
@@ -53,6 +54,39 @@ async def complete(ctx: Context) -> Step:
         ("FINAL_OUTCOME", {"outcome": "COMPLETE"}),
     ]
     return Step(None, log=log, effect=effect, last_word=last_word)
+
+
+async def understood(ctx: Context, looked: dispatch.Looked) -> Step:
+    """End a mission whose message is understood by now: nothing is written, the message is sent."""
+    brief = ctx.brief
+    args, kwargs = brief.get("args", []), brief.get("kwargs", {})
+    overlay = Overlay(ctx.services.image)
+    needs = briefs.missing_values(looked.signature, args, kwargs)
+    outcome: dict[str, Any] = {}
+    if ctx.record["proceed"] and needs:
+        outcome = {"needs": needs}
+    elif ctx.record["proceed"]:
+        overlay, outcome = await _proceed(ctx)
+
+    def effect(view: View) -> dict[str, Any]:
+        overlay.apply(view)
+        return _settled(overlay, outcome)
+
+    last_word = {
+        "status": "COMPLETE",
+        "selector": brief["selector"],
+        "installed": False,
+        "version": looked.version,
+        "source": looked.source,
+        "message": f"{brief['selector']} was understood already.",
+        **outcome,
+    }
+    return Step(None, log=[("FINAL_OUTCOME", {"outcome": "COMPLETE"})], effect=effect, last_word=last_word)
+
+
+def _settled(overlay: Overlay, outcome: dict[str, Any]) -> dict[str, Any]:
+    """The result with the references that new objects have got with this transaction."""
+    return {"result": overlay.settled(outcome["result"])} if "result" in outcome else {}
 
 
 def _check_evidence(ctx: Context) -> None:
@@ -76,7 +110,7 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
             brief["selector"],
             brief.get("args", []),
             brief.get("kwargs", {}),
-            source=ctx.data["generated_artifact"],
+            source=ctx.data.get("generated_artifact"),
         )
     except CodeError as error:
         return Overlay(image), {"call_error": to_wire(error)}

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from batos.codec import Ref
 from batos.cognition import acceptance
 from batos.cognition.acceptance import Mandate
 from batos.cognition.hub import Hub, Listener, Message
+from batos.cognition.ledger import MovedOn, story, write_step
+from batos.cognition.meter import Meter
 from batos.cognition.services import Context, Record, Services, Step
 from batos.cognition.states import NEXT, STATES, StateFunction
 from batos.errors import (
@@ -28,19 +30,20 @@ from batos.errors import (
     Cancelled,
     Conflict,
     DeadlineExceeded,
+    ImageReadOnly,
     ModelError,
     Stopping,
     UnknownTarget,
     to_wire,
 )
-from batos.image import cycles, outbox
+from batos.image import cycles
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from batos.image.store import View
 
 _log = logging.getLogger("batos.cognition")
+_READ_ONLY_SECONDS = 2.0
 
 
 class Orchestrator:
@@ -63,6 +66,7 @@ class Orchestrator:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._steps: dict[str, tuple[str, asyncio.Task[Step]]] = {}
         self._cancelled: set[str] = set()
+        self._waiting: dict[str, Listener] = {}
         self._counts = {"accepted": 0, "complete": 0, "failed": 0}
         self._stopping = False
 
@@ -89,11 +93,17 @@ class Orchestrator:
         """
         if self._stopping:
             raise Stopping
-        if len(self._tasks) >= self._services.settings.queue_limit:
+        settings = self._services.settings
+        full = len(self._tasks) >= settings.queue_limit
+        if full and not (await self._services.image.read(acceptance.joins, mandate)).value:
             raise Busy(f"{len(self._tasks)} missions are in progress or waiting, the limit is QUEUE_LIMIT")
-        persona = self._services.settings.default_persona_model
         commit = await self._services.image.transact(
-            acceptance.accept, mandate, uuid.uuid4().hex, persona, _now(), note=f"mission {mandate.brief['selector']}"
+            acceptance.accept,
+            mandate,
+            uuid.uuid4().hex,
+            settings.default_persona_model,
+            _now(),
+            note=f"mission {mandate.brief['selector']}",
         )
         accepted = commit.value
         if accepted["new"]:
@@ -114,7 +124,7 @@ class Orchestrator:
         """
         listener = self._hub.listen(cycle_id)
         try:
-            record, past = (await self._services.image.read(_story, cycle_id, from_seq)).value
+            record, past = (await self._services.image.read(story, cycle_id, from_seq)).value
             if record is None:
                 raise UnknownTarget(f"There is no cycle {cycle_id!r}", "The command `cycles` lists them.")
             seq = from_seq - 1
@@ -145,7 +155,10 @@ class Orchestrator:
             if state != "FAILED":
                 step.cancel()
             return
-        with suppress(_MovedOn):  # its driver took it up meanwhile, and sees that it is cancelled
+        if cycle_id in self._waiting:
+            self._waiting[cycle_id].put({"status": "CANCELLED"})
+            return
+        with suppress(MovedOn):  # its driver took it up meanwhile, and sees that it is cancelled
             await self._commit(record, self._fail(record, Cancelled("The mission was cancelled")))
         self._start(cycle_id)
 
@@ -164,9 +177,20 @@ class Orchestrator:
             step = self._fail(record, Cancelled("The Architect rejected the method", "Say what should be different."))
         try:
             await self._commit(record, step)
-        except _MovedOn:
+        except MovedOn:
             raise BadField(f"The cycle {cycle_id} was decided on meanwhile") from None
         self._start(cycle_id)
+
+    async def rest(self, seconds: float) -> None:
+        """Take no more missions, and let each cycle come to the end of the state that it is in.
+
+        Args:
+            seconds: How long that may take; a state that takes longer begins again after the restart.
+        """
+        self._stopping = True
+        busy = [self._tasks[cycle_id] for cycle_id in self._steps if cycle_id in self._tasks]
+        if busy and seconds > 0:
+            await asyncio.wait(busy, timeout=seconds)
 
     async def close(self) -> None:
         """Stop driving; cycles rest where they are, and those who wait are told to follow after the restart."""
@@ -200,41 +224,67 @@ class Orchestrator:
             self._hub.publish(cycle_id, {"status": "ERROR", "cycle_id": cycle_id, "error": to_wire(fault)})
 
     async def _drive(self, cycle_id: str) -> None:
-        async with self._workers:
+        record = await self._record(cycle_id)
+        await self._turn(record)
+        # Somebody waits inside a call for a nested mission: it must not wait for a worker that waits for it.
+        async with nullcontext() if record.get("depth") else self._workers:
+            began = time.monotonic()
             while True:
                 record = await self._record(cycle_id)
                 if record.get("last_word") or (record.get("awaiting") and cycle_id not in self._cancelled):
                     return
-                await self._advance(record)
+                began = await self._advance(record, began)
+                if self._stopping:
+                    return
 
-    async def _advance(self, record: Record) -> None:
-        """Run the cycle's state once and commit what it handed back."""
-        began = time.monotonic()
-        step = await self._step(record)
+    async def _turn(self, record: Record) -> None:
+        """Wait, without a worker, until the cycle that goes before this one has ended."""
+        before = record.get("after")
+        if not before or record["state"] != "IDLE":
+            return
+        listener = self._hub.listen(before)
+        try:
+            ahead = (await self._services.image.read(cycles.load, before)).value
+            if ahead is not None and not ahead.get("last_word"):
+                self._waiting[record["cycle_id"]] = listener
+                async for _ in listener:
+                    pass
+        finally:
+            self._waiting.pop(record["cycle_id"], None)
+            self._hub.leave(before, listener)
+
+    async def _advance(self, record: Record, began: float) -> float:
+        """Run the cycle's state once and commit what it handed back; gives the time up to which it was counted."""
+        meter = Meter(record.get("spent"), self._services.settings.cycle_tokens)
+        step = await self._step(record, meter)
+        now = began
         for attempt in range(self._services.settings.conflict_retries):
-            step.changes["elapsed"] = record["elapsed"] + time.monotonic() - began
+            now = time.monotonic()
+            step.changes["elapsed"] = record["elapsed"] + now - began
+            step.changes["spent"] = meter.plain()
             try:
                 await self._commit(record, step)
             except Conflict:
                 # What the call read has changed: think again, as after any conflict.
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - jitter, not a secret
-                step = await self._step(record)
-            except _MovedOn:
-                return
+                step = await self._step(record, meter)
+            except MovedOn:
+                return now
             except Exception as error:
                 if not isinstance(error, BatosError):
                     _log.exception("the step of cycle %s cannot be written", record["cycle_id"])
                 await self._commit(record, self._fail(record, error))
-                return
+                return now
             else:
-                return
+                return now
         await self._commit(record, self._fail(record, Conflict("Others kept changing what the call reads")))
+        return now
 
-    async def _step(self, record: Record) -> Step:
+    async def _step(self, record: Record, meter: Meter) -> Step:
         cycle_id = record["cycle_id"]
         if cycle_id in self._cancelled and record["state"] != "FAILED":
             return self._fail(record, Cancelled("The mission was cancelled"))
-        task = asyncio.create_task(self._run_state(record))
+        task = asyncio.create_task(self._run_state(record, meter))
         self._steps[cycle_id] = record["state"], task
         try:
             return await task
@@ -251,7 +301,7 @@ class Orchestrator:
         finally:
             self._steps.pop(cycle_id, None)
 
-    async def _run_state(self, record: Record) -> Step:
+    async def _run_state(self, record: Record, meter: Meter) -> Step:
         state = record["state"]
         await self._pause(state)
         name = (await self._services.image.read(acceptance.state_behaviour, state)).value
@@ -261,7 +311,7 @@ class Orchestrator:
                 "Set it back to its primitive.",
             )
         left = self._services.settings.cycle_seconds - record["elapsed"]
-        context = Context(self._services, record, lambda text: self._token(record["cycle_id"], text))
+        context = Context(meter.on(self._services), record, lambda text: self._token(record["cycle_id"], text))
         try:
             # An end is never cut short: what is left is one call and one transaction.
             async with asyncio.timeout(None if state in ("COMPLETE", "FAILED") else max(0.0, left)):
@@ -300,11 +350,15 @@ class Orchestrator:
 
     async def _commit(self, record: Record, step: Step) -> None:
         note = f"{record['selector']}: {record['state']} to {step.to or 'its end'}"
-        events, last_word = (
-            await self._services.image.transact(
-                _write_step, record, step, _now(), self._services.settings.archive_limit, note=note
-            )
-        ).value
+        write = write_step, record, step, _now(), self._services.settings.archive_limit
+        while True:
+            try:
+                events, last_word = (await self._services.image.transact(*write, note=note)).value
+                break
+            except ImageReadOnly as error:
+                # It was accepted, so it waits: the disk may be full now and not later.
+                _log.warning("%s; the cycle %s waits for that", error.message, record["cycle_id"])
+                await asyncio.sleep(_READ_ONLY_SECONDS)
         self._after_commit()
         self._on_change(record, step)
         for event in events:
@@ -313,42 +367,6 @@ class Orchestrator:
             self._counts[last_word["status"].lower()] += 1
             self._cancelled.discard(record["cycle_id"])
             self._hub.publish(record["cycle_id"], last_word)
-
-
-class _MovedOn(Exception):
-    """The cycle is no longer where the step was computed from."""
-
-
-def _place(record: Record) -> tuple[str, str | None]:
-    return record["state"], record.get("awaiting")
-
-
-def _write_step(view: View, record: Record, step: Step, now: str, keep: int) -> tuple[list[Message], Message | None]:
-    """Commit a step: record, events, log lines, and at the end everything that ends with it."""
-    stored = cycles.load(view, record["cycle_id"])
-    if stored is None or stored.get("last_word") or _place(stored) != _place(record):
-        raise _MovedOn
-    changes = {**step.changes, "updated": now, "data": {**record["data"], **step.data}}
-    lines, events = list(step.log), list(step.events)
-    if step.to is not None:
-        changes["state"] = step.to
-        if step.to == "FAILED":
-            changes.setdefault("failed_in", record["state"])
-        lines.append(("STATE_TRANSITION", {"transition_to": step.to}))
-        events.append({"event": "transition", "from": record["state"], "to": step.to})
-    done = step.effect(view) if step.effect is not None else {}
-    for event_type, fields in lines:
-        outbox.append(view, acceptance.line(record, event_type, now, fields))
-    if step.last_word is None:
-        return cycles.save(view, record["cycle_id"], changes, events), None
-    last_word = {**step.last_word, **done, "cycle_id": record["cycle_id"]}
-    changes.update(state="IDLE", ended=last_word["status"])
-    return cycles.finish(view, record["cycle_id"], changes, events, last_word, keep=keep), last_word
-
-
-def _story(view: View, cycle_id: str, from_seq: int) -> tuple[Record | None, list[Message]]:
-    record = cycles.load(view, cycle_id)
-    return record, [] if record is None else cycles.events(view, cycle_id, from_seq)
 
 
 async def _relay(listener: Listener, seq: int, reply: Callable[[Message], Awaitable[None]]) -> Message:

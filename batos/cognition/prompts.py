@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from batos.cognition import brief as briefs
 from batos.cognition.trial import show_call
 from batos.plain import shown
+
+if TYPE_CHECKING:
+    from batos.cognition.approach import Form
 
 NOTHING_FOUND = "Nothing relevant was found in Fractal Memory."
 
@@ -21,6 +25,12 @@ _DECOMPOSE = """\
 You break a mission down into search queries for a knowledge base of documents and methods. Answer with a JSON list of \
 one to three short queries in plain words, nothing else.
 For the mission "remember a book and its year" the answer is ["remember books in a dictionary", "year of a book"]"""
+
+STOP = ("\n```", "\nprint(", "\nassert ", "\nif __name__", "\n# Example", "\n# Test")
+"""What ends an answer: the end of the code block, or what models add below a function."""
+
+_FUNCTION = """\
+You write one small, exact Python function with the standard library only. It returns its answer and prints nothing."""
 
 _RULES = """\
 You write one Python method for an object of a living image.
@@ -60,21 +70,25 @@ def synthesizing(
     codex: dict[str, Any],
     brief: briefs.Brief,
     *,
+    form: Form = "method",
     slots: str,
     context: list[str],
     known: list[str],
-    findings: list[dict[str, str]],
+    findings: list[dict[str, Any]],
 ) -> tuple[dict[str, str], ...]:
     """Ask the target's persona for the method.
 
     Args:
         codex: The persona's codex.
         brief: The mission brief.
+        form: Whether it is asked for as a plain function, which leaves out what says how an object keeps state.
         slots: The target's data slots, as one line of text.
         context: Snippets from Fractal Memory.
         known: Signatures of methods that the target understands.
         findings: Earlier attempts of this cycle, `{"source", "finding"}`, the newest last.
     """
+    if form == "function":
+        return _function(codex, brief, context, findings)
     # What is the same for every mission comes first, so that a model's cached prefix serves.
     system = f"{_RULES}\n\n{_EXAMPLE}\n\nYou are {codex.get('core_identity', 'a careful engineer')}."
     if known:
@@ -93,16 +107,45 @@ def synthesizing(
     )
 
 
+def _function(
+    codex: dict[str, Any], brief: briefs.Brief, context: list[str], findings: list[dict[str, Any]]
+) -> tuple[dict[str, str], ...]:
+    """Ask for a plain function, in the form that models have seen most."""
+    parts = ["From Fractal Memory:\n" + "\n".join(f"- {snippet}" for snippet in context)] if context else []
+    parts += [words(brief), f"The function is `{opening(brief, 'function').strip()}`"]
+    tests = [_as_test(brief["selector"], example) for example in briefs.examples(brief)[:6]]
+    if any(tests):
+        parts.append("This must hold:\n```python\n" + "\n".join(filter(None, tests)) + "\n```")
+    elif brief.get("args") or brief.get("kwargs"):
+        call = show_call(brief["selector"], brief.get("args", []), brief.get("kwargs", {}))
+        parts.append(f"It will be called as `{call}`")
+    parts += _findings([{**item, "source": _without_self(item["source"])} for item in findings])
+    parts.append("Answer with the Python code of the function, in one code block.")
+    system = f"You are {codex.get('core_identity', 'a careful engineer')}. {_FUNCTION}"
+    return {"role": "system", "content": system}, {"role": "user", "content": "\n".join(parts)}
+
+
+def _as_test(selector: str, example: dict[str, Any]) -> str:
+    call = show_call(selector, example.get("args", []), example.get("kwargs", {}))
+    if example.get("error"):
+        return f"# {call} raises {example['error']}"
+    return f"assert {call} == {shown(example['result'], 500)}" if "result" in example else ""
+
+
+def _without_self(source: str) -> str:
+    return re.sub(r"\(self,? ?", "(", source, count=1)
+
+
 def words(brief: briefs.Brief) -> str:
     """The Architect's words, or the selector's where there are none."""
     return str(brief.get("intent") or brief["selector"].replace("_", " "))
 
 
-def opening(brief: briefs.Brief) -> str:
+def opening(brief: briefs.Brief, form: Form = "method") -> str:
     """The code that the answer is begun with: the whole first line, or as much of it as the brief fixes."""
     line = briefs.first_line(brief)
     if line is not None:
-        return line + "\n"
+        return (line if form == "method" else _without_self(line)) + "\n"
     return f"def {brief['selector']}(self" + ", " * bool(brief.get("args"))
 
 
@@ -124,7 +167,7 @@ def _examples(brief: briefs.Brief) -> list[str]:
     return []
 
 
-def _findings(findings: list[dict[str, str]]) -> list[str]:
+def _findings(findings: list[dict[str, Any]]) -> list[str]:
     if not findings:
         return []
     last = findings[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,11 +11,34 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.image.store import Image, View
     from batos.mind.protocol import Mind
-    from batos.sandbox.runner import Sandbox
+    from batos.sandbox.world import Audit, Limits, Outcome, World
     from batos.settings import Settings
 
 Record = dict[str, Any]
 LogLine = tuple[str, dict[str, Any]]
+
+
+class Runner(Protocol):
+    """What cognition asks of the sandbox; see `batos.sandbox.runner.Sandbox`."""
+
+    async def audit(self, source: str, selector: str, *, policy: str = "strict") -> Audit:
+        """Mend and audit a source text."""
+        ...
+
+    async def call(
+        self,
+        world: World,
+        receiver: Ref,
+        selector: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        *,
+        source: str | None = None,
+        fixed: bool = False,
+        limits: Limits | None = None,
+    ) -> Outcome:
+        """Run one top-level message."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +47,7 @@ class Services:
 
     image: Image
     mind: Mind
-    sandbox: Sandbox
+    sandbox: Runner
     settings: Settings
 
 

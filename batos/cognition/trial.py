@@ -15,8 +15,8 @@ from batos.plain import shown
 
 if TYPE_CHECKING:
     from batos.codec import Ref
+    from batos.cognition.services import Runner
     from batos.image.store import Image
-    from batos.sandbox.runner import Sandbox
 
 
 @dataclass(slots=True)
@@ -27,25 +27,33 @@ class Verdict:
         passed: Whether the candidate may be installed.
         finding: What went wrong first, for people and for the model; empty when it passed.
         evidence: One plain record for each run.
+        kind_wanted: The type that the result should have been made of, where only its type was wrong.
     """
 
     passed: bool
     finding: str = ""
     evidence: list[dict[str, Any]] = field(default_factory=list)
+    kind_wanted: str = ""
 
 
 class Trial:
     """Runs candidates of one mission."""
 
-    def __init__(self, image: Image, sandbox: Sandbox, target: Ref, brief: briefs.Brief) -> None:
+    def __init__(self, image: Image, sandbox: Runner, target: Ref, brief: briefs.Brief) -> None:
         self._image = image
         self._sandbox = sandbox
         self._target = target
         self._brief = brief
         self._selector = str(brief["selector"])
 
-    async def run(self, source: str, *, proceed: bool) -> Verdict:
-        """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with."""
+    async def run(self, source: str, *, proceed: bool, must_change: bool = False) -> Verdict:
+        """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with.
+
+        Args:
+            source: The candidate, audited.
+            proceed: Whether the brief's call is to be made.
+            must_change: Whether a call without examples must change its object.
+        """
         verdict = Verdict(passed=True)
         # Reading examples off long words takes its time: not on the loop.
         examples = await asyncio.to_thread(briefs.examples, self._brief)
@@ -53,9 +61,10 @@ class Trial:
             overlay = Overlay(self._image, selector=self._selector)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
-                return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
+                kind = _kind_wanted(verdict.evidence[-1])
+                return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
         if not examples and proceed:
-            finding = await self._rehearse(source, verdict.evidence)
+            finding = await self._rehearse(source, verdict.evidence, must_change=must_change)
             if finding:
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
         return verdict
@@ -76,7 +85,7 @@ class Trial:
             outcome = await self._sandbox.call(
                 overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
             )
-            got["result"] = outcome.result
+            got["result"] = overlay.described(outcome.result)
         except CodeError as error:
             got["error"] = error_name(error)
             got["message"] = error.message
@@ -121,30 +130,63 @@ class Trial:
                 return f"afterwards self.{name} must be {shown(value)}, but is {shown(slots[name])}"
         return ""
 
-    async def _rehearse(self, source: str, evidence: list[dict[str, Any]]) -> str:
-        args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
+    async def _rehearse(self, source: str, evidence: list[dict[str, Any]], *, must_change: bool) -> str:
+        """Make the brief's call; one that changes the object is made twice, so that the second sees the first's effect."""
         overlay = Overlay(self._image, selector=self._selector)
-        call = show_call(self._selector, args, kwargs)
+        finding = await self._call(source, overlay, evidence, "call")
+        if finding:
+            return finding
+        if overlay.writes:
+            return await self._call(source, overlay, evidence, "second call")
+        if must_change:
+            call = show_call(self._selector, self._brief.get("args", []), self._brief.get("kwargs", {}))
+            evidence[-1]["passed"] = False
+            return f"{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
+        return ""
+
+    async def _call(self, source: str, overlay: Overlay, evidence: list[dict[str, Any]], kind: str) -> str:
+        args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
+        call = show_call(self._selector, args, kwargs) + (" again" if kind == "second call" else "")
+        record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "passed": False}
+        evidence.append(record)
         try:
             outcome = await self._sandbox.call(
                 overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
             )
         except CodeError as error:
             got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
-            evidence.append({"kind": "call", "args": _kept(args), "kwargs": _kept(kwargs), "got": got, "passed": False})
+            record["got"] = got
             return f"{call} raised {error.message}" + _at_line(got)
-        evidence.append(
-            {
-                "kind": "call",
-                "args": _kept(args),
-                "kwargs": _kept(kwargs),
-                "got": {"result": _kept(outcome.result)},
-                "passed": True,
-            }
-        )
-        return _printed(outcome.result, outcome.output, call)
+        changed = sorted({name for slots in overlay.writes.values() for name in slots})
+        record |= {"got": {"result": _kept(outcome.result)}, "passed": True}
+        if changed:
+            record["changed"] = changed
+        finding = _printed(outcome.result, outcome.output, call)
+        record["passed"] = not finding
+        return finding
 
 
+def _kind_wanted(run: dict[str, Any]) -> str:
+    """The type that would make a result the expected one; empty where more than its type is wrong."""
+    wanted, got = run["expected"].get("result"), run["got"].get("result")
+    if type(wanted) is type(got) or "result" not in run["expected"] or "result" not in run["got"]:
+        return ""
+    maker = _MAKERS.get(type(wanted).__name__)
+    try:
+        return type(wanted).__name__ if maker is not None and same(maker(got), wanted) else ""
+    except (TypeError, ValueError, OverflowError):
+        return ""
+
+
+_MAKERS: dict[str, Any] = {
+    "tuple": tuple,
+    "list": list,
+    "set": set,
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+}
 _EVIDENCE_BYTES = 4096
 _EVIDENCE_DEPTH = 16
 

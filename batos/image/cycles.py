@@ -171,13 +171,15 @@ def bind_request(view: View, request_id: str, cycle_id: str, body_hash: str) -> 
     cycle.requests = [*cycle.requests, request_id]
 
 
-def joined(view: View, target: Ref | str, selector: str) -> str | None:
-    """Give the active cycle for the same target (a reference, or its oid in hex) and selector, or None."""
+def alike(view: View, target: Ref | str, selector: str) -> list[Record]:
+    """Give the active cycles for the same target (a reference, or its oid in hex) and selector, oldest first."""
     oid = target.hex if isinstance(target, Ref) else target
-    for cycle_id, cycle in view.root.get("active_cycles", {}).items():
-        if cycle.selector == selector and cycle.target_oid == oid:
-            return str(cycle_id)
-    return None
+    found = [
+        cycle
+        for cycle in view.root.get("active_cycles", {}).values()
+        if cycle.selector == selector and cycle.target_oid == oid
+    ]
+    return [_read(view, cycle) for cycle in sorted(found, key=lambda cycle: int(cycle.number))]
 
 
 def remember_words(view: View, words: str, target_oid: Ref | str, brief: Record) -> None:

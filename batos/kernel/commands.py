@@ -6,16 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import plain, wire
+from batos.cognition.brief import missing_values
 from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
 from batos.image import cycles, mirrors, registry
+from batos.image.acting import ACTING
 from batos.kernel import learned
+from batos.kernel.clients import Clients
 from batos.kernel.follow_commands import FollowCommands
+from batos.kernel.image_commands import ImageCommands
+from batos.kernel.model_commands import ModelCommands
+from batos.kernel.time_commands import TimeCommands
 from batos.memory import catalog, chunking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from batos import wire_image
     from batos.calls.caller import Sent
     from batos.codec import Ref
     from batos.image.store import View
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Any, Peer, Emit], Awaitable[Message]]
 
 _RECENT = 3
-_GROUPS: tuple[type[Group], ...] = (FollowCommands,)
+_GROUPS: tuple[type[Group], ...] = (FollowCommands, ImageCommands, ModelCommands, TimeCommands)
 """Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""
 
 
@@ -43,6 +50,7 @@ class Commands:
 
     def __init__(self, uvm: BatOS_UVM) -> None:
         self._uvm = uvm
+        self._clients = Clients(uvm.settings.keys_path)
         self._handlers: dict[str, Handler] = {
             "initiate_cognitive_cycle": self._initiate,
             "send": self._send,
@@ -65,7 +73,6 @@ class Commands:
             "forget": self._forget,
             "search": self._search,
             "translate": self._translate,
-            "models": self._models,
             "status": self._status,
             "ping": self._ping,
             "shutdown": self._shutdown,
@@ -76,6 +83,8 @@ class Commands:
     async def handle(self, message: Message, peer: Peer, emit: Emit) -> Message:
         """Answer one request with its last word; errors are raised."""
         request = wire.read_request(message)
+        await self._uvm.proof.admit(request.command)
+        ACTING.set(self._clients.acting(request, peer))
         if isinstance(request, (wire.InitiateCognitiveCycle, wire.Install, wire.Send)):
             return await self._handlers[request.command](_WithBody(request, message), peer, emit)
         return await self._handlers[request.command](request, peer, emit)
@@ -101,7 +110,7 @@ class Commands:
         word.update(
             version=found["version"], source=found["source"], message=f"{brief.selector} was understood already."
         )
-        needs = learned.needs(found["signature"], brief.args, brief.kwargs)
+        needs = missing_values(found["signature"], brief.args, brief.kwargs)
         if needs and request.proceed:
             return {**word, "needs": needs}
         if request.proceed:
@@ -119,21 +128,20 @@ class Commands:
         brief = {"type": "unhandled_message", "selector": selector, "args": request.args, "kwargs": request.kwargs}
         if request.intent:
             brief["intent"] = request.intent
-        mandate = asked.mandate(target, brief, brief)
-        there = await self._uvm.orchestrator.known(mandate)
-        if there is not None:
-            return await self._uvm.orchestrator.follow(there, 0, emit)
-        ref = (await self._uvm.image.read(_ref, target)).value
+        if request.request_id:
+            there = await self._uvm.orchestrator.known(asked.mandate(target, brief, brief))
+            if there is not None:
+                return await self._uvm.orchestrator.follow(there, 0, emit)
         try:
-            sent = await self._uvm.caller.send(ref, selector, request.args, request.kwargs)
+            sent = await self._uvm.caller.send(target, selector, request.args, request.kwargs, learn=request.learn)
         except MessageNotUnderstood as error:
             if error.details.get("selector") != selector or error.details.get("nested"):
                 raise
         else:
             return {"status": "OK", "tid": sent.tid, "output": sent.output, **_sent_fields(sent)}
         if request.learn:
-            return await self._cycle_of(mandate, emit)
-        similar = (await self._uvm.image.read(_similar, ref, selector.replace("_", " "))).value
+            return await self._cycle_of(asked.mandate(target, brief, brief), emit)
+        similar = (await self._uvm.image.read(_similar, target, selector.replace("_", " "))).value
         return {"status": "NOT_UNDERSTOOD", "selector": selector, "similar": similar}
 
     async def _install(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
@@ -175,9 +183,11 @@ class Commands:
         versions = (await self._uvm.image.read(learned.history, request.target_oid, request.selector)).value
         return {"status": "OK", "versions": versions}
 
-    async def _explain(self, request: wire.Explain, peer: Peer, emit: Emit) -> Message:
+    async def _explain(self, request: wire_image.Explain, peer: Peer, emit: Emit) -> Message:
         told = (
-            await self._uvm.image.read(learned.explain, request.target_oid, request.selector, request.version)
+            await self._uvm.image.read(
+                learned.explain, request.target_oid, request.selector, request.version, request.tid
+            )
         ).value
         return {"status": "OK", **told}
 
@@ -226,19 +236,16 @@ class Commands:
     async def _translate(self, request: wire.Translate, peer: Peer, emit: Emit) -> Message:
         return {"status": "OK", **await self._uvm.translator.translate(request)}
 
-    async def _models(self, request: wire.Models, peer: Peer, emit: Emit) -> Message:
-        return {"status": "OK", **await self._uvm.models(request.action, request.name)}
-
     async def _status(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
         return {"status": "OK", **self._uvm.statistics()}
 
     async def _ping(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
-        return {"status": "OK", "ready": True}
+        return {"status": "OK", **self._uvm.proof.answer()}
 
-    async def _shutdown(self, request: wire.Bare, peer: Peer, emit: Emit) -> Message:
+    async def _shutdown(self, request: wire.Shutdown, peer: Peer, emit: Emit) -> Message:
         if not peer.operator:
             raise NotAllowed("Only operators may stop the kernel")
-        self._uvm.stop()
+        self._uvm.stop(request.grace_s)
         return {"status": "OK"}
 
 
@@ -267,9 +274,6 @@ def _sent_fields(sent: Sent) -> Message:
     return {"result": sent.result, "output": sent.output} if sent.output else {"result": sent.result}
 
 
-def _ref(view: View, target: str | Ref) -> Ref:
-    return view.ref(view.resolve(target))
-
-
-def _similar(view: View, ref: Ref, words: str) -> list[str]:
+def _similar(view: View, target: str | Ref, words: str) -> list[str]:
+    ref = view.ref(view.resolve(target))
     return [hit["selector"] for hit in catalog.similar(view, ref, words, _RECENT)]

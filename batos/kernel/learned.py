@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import UnknownTarget
-from batos.image import cycles, dispatch, methods, registry
+from batos.image import cycles, dispatch, methods, moments, registry
 from batos.memory import catalog
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from batos.image.store import View
 
 Record = dict[str, Any]
-
-_PARAMETER = re.compile(r"^\s*(\*{0,2}\w+)\s*(?::[^=]*)?(=)?")
 
 
 def about(view: View, target: str | Ref, selector: str) -> Record | None:
@@ -33,27 +30,6 @@ def about(view: View, target: str | Ref, selector: str) -> Record | None:
     }
 
 
-def needs(signature: str, args: list[Any], kwargs: dict[str, Any]) -> list[str]:
-    """The parameters of a signature such as `(self, a, b=1)` that have neither a value nor a default."""
-    names = []
-    for part in _parts(signature.strip()[1:-1]):
-        match = _PARAMETER.match(part)
-        if match and not match.group(1).startswith("*"):
-            names.append((match.group(1), bool(match.group(2)) or "=" in part))
-    unbound = names[1 + len(args) :]
-    return [name for name, has_default in unbound if not has_default and name not in kwargs]
-
-
-def _parts(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for index, sign in enumerate(text):
-        depth += (sign in "([{") - (sign in ")]}")
-        if sign == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [part for part in [*parts, text[start:]] if part.strip() and part.strip() not in ("*", "/")]
-
-
 def history(view: View, target: str | Ref, selector: str) -> list[Record]:
     """The versions of a method, oldest first.
 
@@ -66,9 +42,24 @@ def history(view: View, target: str | Ref, selector: str) -> list[Record]:
     return versions
 
 
-def explain(view: View, target: str | Ref, selector: str, version: int | None) -> Record:
-    """A version with its whole provenance."""
-    return dict(methods.version(view, view.resolve(target), selector, version))
+def explain(
+    view: View, target: str | Ref, selector: str, version: int | None = None, moment: str | None = None
+) -> Record:
+    """A version with its whole provenance: by its number, or the newest that was there at a moment; else the newest.
+
+    Raises:
+        UnknownTarget: There is no such version.
+        BadField: The moment is none.
+    """
+    obj = view.resolve(target)
+    if moment is None:
+        return dict(methods.version(view, obj, selector, version))
+    # Versions outlive a pack, so a moment that was packed away will do here.
+    tid = moments.tid_of(view, moment)
+    there = [row for row in methods.history(view, obj, selector) if row["tid"] <= tid]
+    if not there:
+        raise UnknownTarget(f"`{selector}` had no version at {moment!r}")
+    return dict(there[-1])
 
 
 def rollback(view: View, target: str | Ref, selector: str, version: int) -> int:
@@ -110,6 +101,7 @@ def shown(record: Record) -> Record:
         "started": record["started"],
         "updated": record["updated"],
         "seconds": round(record["elapsed"], 3),
+        "spent": record.get("spent", {}),
         "attempts": record["attempts"],
         "error": record.get("error"),
     }

@@ -191,7 +191,7 @@ class TestListing:
         """Before the first mission there is nothing to list, to resume or to join."""
         assert world.read_now(cycles.active).value == []
         assert world.read_now(cycles.listing, None, 5).value == []
-        assert world.read_now(cycles.joined, _OTHER, "greet").value is None
+        assert world.read_now(cycles.alike, _OTHER, "greet").value == []
 
 
 class TestArchive:
@@ -229,18 +229,19 @@ class TestRequests:
             world.transact_now(cycles.bind_request, "r2", "c9", "body")
         assert world.read_now(cycles.request, "r2").value is None
 
-    def test_the_same_message_is_joined_while_active(self, world: Image, start: Any, target: Ref) -> None:
-        """A mission for the same target and selector joins the active cycle; another one, or an ended one, does not."""
+    def test_active_cycles_of_the_same_message_are_alike(self, world: Image, start: Any, target: Ref) -> None:
+        """Cycles for the same target and selector are given, oldest first, while they are active; no others are."""
         start("c1", selector="greet")
+        start("c2", selector="greet")
 
-        def joined(where: Ref | str, selector: str) -> str | None:
-            return world.read_now(cycles.joined, where, selector).value
+        def alike(where: Ref | str, selector: str) -> list[str]:
+            return [record["cycle_id"] for record in world.read_now(cycles.alike, where, selector).value]
 
-        assert joined(target, "greet") == joined(target.hex, "greet") == "c1"
-        assert joined(target, "other") is None
-        assert joined(_OTHER, "greet") is None
+        assert alike(target, "greet") == alike(target.hex, "greet") == ["c1", "c2"]
+        assert alike(target, "other") == []
+        assert alike(_OTHER, "greet") == []
         _end(world, "c1")
-        assert joined(target, "greet") is None
+        assert alike(target, "greet") == ["c2"]
 
 
 class TestWords:

@@ -1,0 +1,77 @@
+"""How a method is asked for: as a plain function or as a method with state, greedily or sampled, with the finding or afresh."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from batos.cognition import brief as briefs
+
+if TYPE_CHECKING:
+    from batos.settings import Settings
+
+Form = Literal["function", "method"]
+
+_STATE = re.compile(
+    r"\b(remember\w*|memori\w+|store[sd]?|keep|save[sd]?|note|forget|recall|track|log|register|so far|each time|every time"
+    r"|again|running total|counter|history|itself|my|its|balance|deposit|withdraw|inbox|slot|object|known|calls?"
+    r"|(until|before) now|increment|reset|append|undo|total)\b",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"^(please\s+)?(remember|memori[sz]e|store|save|record|note down|keep|register|deposit|withdraw|increment|log)\b",
+    re.IGNORECASE,
+)
+_SAMPLED, _HOT = 0.7, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One attempt.
+
+    Args:
+        form: `function` where the object's state does not matter, else `method`.
+        temperature: 0 writes the first text greedily.
+        n: How many candidates.
+        finding: Whether the last attempt and what was wrong with it are shown.
+    """
+
+    form: Form
+    temperature: float
+    n: int
+    finding: bool
+
+
+def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, settings: Settings) -> Plan:
+    """Choose how the next attempt is made.
+
+    Once greedily first: it costs least, and an example proves it. Without examples there are several at once, to vote
+    on. A wrong answer of a function is better sampled afresh, because small models copy the attempt that they are shown;
+    what broke a rule or needs state is told.
+    """
+    last = attempts[-1] if attempts else None
+    if last is None:
+        return Plan(form, 0.0, 1 if briefs.examples(brief) else settings.candidates, finding=False)
+    told = form == "method" or last.get("kind") != "trial" or len(attempts) % 2 == 0
+    return Plan(form, _HOT if len(attempts) > 2 else _SAMPLED, settings.candidates, finding=told)
+
+
+def form_of(brief: briefs.Brief, words: str, *, slots: str, known: list[str]) -> Form:
+    """Tell which form a mission is asked for in.
+
+    Args:
+        brief: The mission brief.
+        words: The Architect's words.
+        slots: Those of the target's slots that the mission may be about.
+        known: Methods that the new one may call.
+    """
+    if slots or known or briefs.first_line(brief) is None or _STATE.search(words):
+        return "method"
+    stateful = any(example.get("steps") or example.get("slots") for example in briefs.examples(brief))
+    return "method" if stateful or not (brief.get("parameters") or brief.get("kwargs")) else "function"
+
+
+def changes_object(words: str) -> bool:
+    """Tell whether a mission is beyond doubt to change its object."""
+    return bool(_CHANGES.match(words.strip()))

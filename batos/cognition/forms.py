@@ -1,0 +1,156 @@
+"""A plain function becomes a method, by text alone: small models write functions better than methods.
+
+A mission that has nothing to do with the object's state is asked for as a function, in the form that models have seen
+most. Its helpers, and the function itself where it calls itself or its result is wrapped, are nested in the method.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+
+from batos.cognition.candidates import FENCE, extract, opens
+
+_DEF = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
+_CONSTANT = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
+_IMPORT = re.compile(r"(?:import|from)\s")
+
+
+@dataclass(slots=True)
+class Written:
+    """A function as a model wrote it.
+
+    Args:
+        imports: Lines that import.
+        helpers: Further functions and constants of the same answer, as text.
+        head: Its first line, up to the colon, which may go over several lines.
+        body: The lines below.
+    """
+
+    imports: list[str] = field(default_factory=list)
+    helpers: list[str] = field(default_factory=list)
+    head: str = ""
+    body: list[str] = field(default_factory=list)
+
+    @property
+    def recursive(self) -> bool:
+        """Whether it, or a helper, calls it."""
+        name = _DEF.match(self.head)
+        text = "\n".join([*self.helpers, *self.body])
+        return bool(name and re.search(rf"(?<![\w.]){name.group(1)}\s*\(", text))
+
+
+def as_method(answer: str, selector: str, opening: str, parameters: list[str], wrap: str = "") -> str:
+    """Cut a function out of an answer and give it as a method.
+
+    Args:
+        answer: What the model wrote after the prefill; it may also be a whole answer with fences and prose.
+        selector: The function's name.
+        opening: The code that the prefill ended with, such as `def f(n):` and a line break.
+        parameters: The names of its parameters.
+        wrap: A type that the result is made of, such as `tuple`; empty leaves it.
+
+    Returns:
+        Imports and one `def` with `self` first, with a line break at the end; it need not be valid Python.
+    """
+    if re.search(rf"\bdef[ \t]+{selector}\(\s*self\b", answer):
+        return extract(answer, selector, opening)  # it is a method already
+    return _method(read(answer, selector, opening), selector, parameters, wrap)
+
+
+def read(answer: str, selector: str, opening: str) -> Written:
+    """Find the function, its imports and its helpers in an answer."""
+    blocks = FENCE.split(answer)
+    whole = next((block for block in blocks if re.search(rf"^\s*def[ \t]+{selector}\b", block, re.MULTILINE)), None)
+    text = opening + blocks[0] if whole is None else textwrap.dedent(whole)
+    written = Written()
+    for block in _top_level(text.expandtabs(4)):
+        _take(written, block, selector)
+    used = "\n".join([written.head, *written.body, *written.helpers])
+    written.helpers = [helper for helper in written.helpers if _is_used(helper, used)]
+    return written
+
+
+def wrapped(source: str, selector: str, parameters: list[str], kind: str) -> str | None:
+    """Give a method whose result is made a `kind`; None where it uses its object, which nesting could change.
+
+    Args:
+        source: A method's source.
+        selector: Its name.
+        parameters: The names of its parameters after self.
+        kind: `tuple`, `list` or another type that takes the result.
+    """
+    written = read(source, selector, "")
+    head = re.sub(r"\(\s*self\s*,?\s*", "(", written.head, count=1)
+    if head == written.head or re.search(r"\bself\b", "\n".join([head, *written.body])):
+        return None
+    written.head = head
+    return _method(written, selector, parameters, kind)
+
+
+def _method(written: Written, selector: str, parameters: list[str], wrap: str) -> str:
+    if not written.head:
+        return "\n".join(written.body) + "\n"
+    inner: list[str] = []
+    for helper in written.helpers:
+        inner += _indented(helper.split("\n"))
+    if wrap or written.recursive:
+        call = f"{selector}({', '.join(parameters)})"
+        inner += _indented([*written.head.split("\n"), *written.body])
+        inner.append(f"    return {wrap}({call})" if wrap else f"    return {call}")
+    else:
+        inner += written.body
+    head = re.sub(r"\(\s*", "(self, ", written.head, count=1).replace("(self, )", "(self)")
+    gap = [""] if written.imports else []
+    return "\n".join([*written.imports, *gap, head, *inner]).rstrip() + "\n"
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" if line.strip() else line for line in lines]
+
+
+def _top_level(text: str) -> list[list[str]]:
+    """Cut a text into its statements without indentation, each with what is indented below it."""
+    blocks: list[list[str]] = []
+    depth = 0
+    for line in text.splitlines():
+        starts = bool(line.strip()) and not line.startswith((" ", "#", ")", "]", "}")) and depth <= 0
+        if starts or not blocks:
+            blocks.append([])
+            depth = 0
+        blocks[-1].append(line)
+        depth += opens(line)
+    return blocks
+
+
+def _take(written: Written, block: list[str], selector: str) -> None:
+    while block and (not block[-1].strip() or block[-1].startswith("#")):
+        block.pop()
+    if not block:
+        return
+    defined, constant = _DEF.match(block[0]), _CONSTANT.match(block[0])
+    if defined and defined.group(1) == selector:
+        if not written.head:
+            end = _head_end(block)
+            written.head, written.body = "\n".join(block[:end]), block[end:]
+    elif _IMPORT.match(block[0]):
+        written.imports += block
+    elif defined or (constant and not re.search(rf"\b{selector}\s*\(", "\n".join(block))):
+        written.helpers.append("\n".join(block))
+
+
+def _head_end(block: list[str]) -> int:
+    depth = 0
+    for number, line in enumerate(block, 1):
+        depth += opens(line)
+        if depth <= 0:
+            return number
+    return len(block)
+
+
+def _is_used(helper: str, text: str) -> bool:
+    name = _DEF.match(helper) or _CONSTANT.match(helper)
+    return bool(name) and len(re.findall(rf"\b{name.group(1)}\b", text)) > len(
+        re.findall(rf"\b{name.group(1)}\b", helper)
+    )

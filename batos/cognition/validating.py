@@ -1,0 +1,194 @@
+"""VALIDATING: the Guardian's audit, the trial, and the choice among the candidates that passed both."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batos.cognition import approach, finishing, forms, probing, prompts
+from batos.cognition import brief as briefs
+from batos.cognition.services import Context, Step
+from batos.cognition.trial import Trial, Verdict
+from batos.cognition.voting import vote
+from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyViolation
+from batos.image import dispatch
+
+if TYPE_CHECKING:
+    from batos.sandbox.world import Audit
+
+_RANKS = {"syntax": 0, "policy": 1, "covenant": 1, "trial": 2}
+_WRAPS = ("tuple", "list", "set", "int", "float", "str", "bool")
+
+
+@dataclass(slots=True)
+class _Passed:
+    """A candidate that may be installed."""
+
+    audit: Audit
+    verdict: Verdict
+    needs: list[str]
+    mends: list[str]
+
+
+Finding = dict[str, Any]
+
+
+async def validating(ctx: Context) -> Step:
+    """Audit and try each candidate; of those that pass one goes on, else the best finding goes back."""
+    passed: list[_Passed] = []
+    findings: list[Finding] = []
+    for source in ctx.data["candidates"]:
+        checked = await _check(ctx, source)
+        if isinstance(checked, _Passed):
+            passed.append(checked)
+        else:
+            findings.append(checked)
+    if not passed:
+        return _repair(ctx, findings)
+    chosen = passed[0]
+    if len(passed) > 1:
+        inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
+        place, record = await vote(ctx, [item.audit.source for item in passed], inputs)
+        chosen = passed[place]
+        if record is not None:
+            chosen.verdict.evidence.append(record)
+    before = (await ctx.services.image.read(dispatch.look, ctx.target, ctx.brief["selector"])).value.source
+    return _step(ctx, chosen, _diff(before, chosen.audit.source))
+
+
+async def _check(ctx: Context, source: str) -> _Passed | Finding:
+    """Check one candidate: what it passed with, else its source and finding."""
+    sandbox, brief = ctx.services.sandbox, ctx.brief
+    audit = await sandbox.audit(source, brief["selector"], policy=ctx.services.settings.guardian_policy)
+    if audit.findings:
+        return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
+    wrong = briefs.signature_finding(audit.parameters, brief)
+    wrong = wrong or await _forgetful(ctx, audit)
+    if wrong:
+        return _finding(audit.source, wrong, [])
+    needs = briefs.needs(audit.parameters, brief)
+    verdict = await _try(ctx, audit, needs)
+    if verdict.passed:
+        return _Passed(audit, verdict, needs, [])
+    mended = await _wrapped(ctx, audit, verdict, needs)
+    return mended or _finding(audit.source, verdict.finding, [], len(verdict.evidence))
+
+
+async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
+    own = ctx.record["kind"] == "install"
+    proceed = bool(ctx.record["proceed"]) and not needs and not own
+    trial = Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief)
+    must_change = not own and approach.changes_object(prompts.words(ctx.brief))
+    return await trial.run(audit.source, proceed=proceed, must_change=must_change)
+
+
+async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:
+    """Mend a result that is right but for its kind: a list where the example has a tuple, and the like."""
+    kind = verdict.kind_wanted
+    if kind not in _WRAPS or ctx.record["kind"] == "install":
+        return None
+    names = [str(p["name"]) for p in audit.parameters]
+    source = forms.wrapped(audit.source, ctx.brief["selector"], names, kind)
+    if source is None:
+        return None
+    again = await ctx.services.sandbox.audit(
+        source, ctx.brief["selector"], policy=ctx.services.settings.guardian_policy
+    )
+    if again.findings:
+        return None
+    tried = await _try(ctx, again, needs)
+    mend = f"made the result a {kind}, as the examples have it"
+    return _Passed(again, tried, needs, [*audit.mends, mend]) if tried.passed else None
+
+
+async def _forgetful(ctx: Context, audit: Audit) -> str:
+    """Say so, once, when a candidate means to change the object but never makes the slot that it reads."""
+    if not audit.idle or ctx.record["attempts"] or ctx.record["kind"] == "install":
+        return ""
+    there = (await ctx.services.image.read(dispatch.snapshot, ctx.target)).value
+    absent = [name for name in audit.slots if name not in there.slots and name not in there.understands]
+    if not absent:
+        return ""
+    return (
+        f"it never sets self.{absent[0]}, which the object does not have yet, so nothing is remembered from call to call: "
+        f"assign self.{absent[0]} before self._p_changed = True"
+    )
+
+
+def _diff(before: str, after: str) -> str:
+    """What an install would change, as a unified diff."""
+    lines = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), "active", "new")
+    return "".join(lines)
+
+
+def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
+    audit, verdict = chosen.audit, chosen.verdict
+    mends = chosen.mends or audit.mends
+    data = {
+        "generated_artifact": audit.source,
+        "validation_error": None,
+        "verdict": {
+            "guardian": "passed",
+            "sha256": finishing.digest(audit.source),
+            "mends": mends,
+            "warnings": audit.warnings,
+            "signature": audit.signature,
+            "summary": audit.summary,
+            "parameters": audit.parameters,
+        },
+        "evidence": verdict.evidence,
+        "needs": chosen.needs,
+    }
+    log = [("VALIDATION_SUCCESS", {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)})]
+    if ctx.services.settings.approvals == "on" and not ctx.record.get("approved"):
+        event = {"event": "approval_needed", "source": audit.source, "diff": diff, "evidence": verdict.evidence}
+        return Step(None, changes={"awaiting": "approval"}, data=data, events=[event], log=log)
+    return Step("COMPLETE", data=data, log=log)
+
+
+def _repair(ctx: Context, findings: list[Finding]) -> Step:
+    """Send the cycle back with what was found, or end it when the attempts are used up."""
+    best = max(findings, key=rank)
+    number = len(ctx.record["attempts"]) + 1
+    attempts = [*ctx.record["attempts"], {"n": number, **best}]
+    event = {"event": "attempt", "n": number, "finding": best["finding"]}
+    log = [("VALIDATION_FAILURE", {"error": best["finding"], "attempt": number})]
+    if ctx.record["kind"] == "install" or number >= ctx.services.settings.attempts:
+        failed = Step("FAILED", changes={"attempts": attempts, "error": _why(best, number)}, events=[event], log=log)
+        failed.data = {"validation_error": best["finding"]}
+        return failed
+    log.append(("REPAIR_ATTEMPT", {"attempt": number + 1}))
+    return Step(
+        "SYNTHESIZING",
+        changes={"attempts": attempts},
+        data={"validation_error": best["finding"]},
+        events=[event],
+        log=log,
+    )
+
+
+def rank(finding: Finding) -> tuple[int, int]:
+    """How far an attempt came: past the parser, the Guardian, and so many runs of the trial."""
+    return _RANKS.get(str(finding.get("kind")), 1), int(finding.get("runs", 0))
+
+
+def _why(best: Finding, number: int) -> dict[str, Any]:
+    cls: type[BatosError] = {"covenant": CovenantViolationError, "policy": PolicyViolation}.get(
+        best.get("kind", ""), CodeError
+    )
+    name = "MethodError" if cls is CodeError else cls.__name__
+    tries = "the attempt" if number == 1 else f"the last of {number} attempts"
+    hint = "Say more exactly what is wanted, give an example, or install your own source."
+    return {"type": name, "message": f"No method came out right; {tries} failed: {best['finding']}", "hint": hint}
+
+
+def _finding(source: str, text: str, findings: list[dict[str, Any]], runs: int = 0) -> Finding:
+    kind = str(findings[0].get("kind", "")) if findings else "trial"
+    return {"source": source, "finding": text, "kind": kind, "runs": runs}
+
+
+def _show_finding(finding: dict[str, Any]) -> str:
+    line = f" (line {finding['line']})" if finding.get("line") else ""
+    mend = f": {finding['mend']}" if finding.get("mend") else ""
+    return f"{finding['message']}{line}{mend}"

@@ -1,0 +1,53 @@
+"""How a mission is asked for."""
+
+import pytest
+
+from batos.cognition import approach
+from batos.settings import Settings
+
+EXAMPLE = [{"args": [1], "result": 2}]
+
+
+def _brief(**more):
+    return {"type": "unhandled_message", "selector": "f", "parameters": [{"name": "n"}], **more}
+
+
+class TestForm:
+    @pytest.mark.parametrize("words", ["the square of a number", "remove duplicates from a list", "add two numbers"])
+    def test_what_needs_no_state_is_a_function(self, words):
+        """Words that say nothing of state, and a fixed signature: a plain function is asked for."""
+        assert approach.form_of(_brief(), words, slots="", known=[]) == "function"
+
+    @pytest.mark.parametrize(
+        "words", ["remember a birthday", "count how many times it was called so far", "add n to the total"]
+    )
+    def test_words_of_state_make_a_method(self, words):
+        """Words that speak of state ask for a method, also where a plain example is given."""
+        assert approach.form_of(_brief(examples=EXAMPLE), words, slots="", known=[]) == "method"
+
+    def test_state_that_is_there_makes_a_method(self):
+        """Slots or methods that matter, examples with slots or steps, or an open signature ask for a method."""
+        assert approach.form_of(_brief(), "square", slots="n = 1", known=[]) == "method"
+        assert approach.form_of(_brief(), "square", slots="", known=["double(n)"]) == "method"
+        assert approach.form_of(_brief(examples=[{"slots": {"a": 1}}]), "square", slots="", known=[]) == "method"
+        assert approach.form_of({"selector": "f", "args": [1]}, "square", slots="", known=[]) == "method"
+
+
+class TestPlan:
+    def test_examples_let_one_greedy_text_do(self):
+        """With an example one greedy text is asked for first, without one several to choose from."""
+        settings = Settings(candidates=3)
+        assert approach.plan(_brief(examples=EXAMPLE), [], form="function", settings=settings).n == 1
+        voted = approach.plan(_brief(), [], form="function", settings=settings)
+        assert (voted.n, voted.temperature) == (3, 0.0)
+
+    def test_the_finding_is_told_where_it_helps(self):
+        """What broke a rule is told at once; a wrong answer of a function is sampled afresh first."""
+        settings = Settings()
+
+        def told(kind, form, count=1):
+            return approach.plan(_brief(), [{"kind": kind}] * count, form=form, settings=settings).finding
+
+        assert told("policy", "function")
+        assert told("trial", "method")
+        assert [told("trial", "function", count) for count in (1, 2, 3)] == [False, True, False]
