@@ -81,11 +81,12 @@ def look(view: View, ref: Ref, selector: str) -> Looked:
     obj = view.get(ref)
     if not lookup.is_public(selector):
         return Looked("missing", reads)
-    for holder in lookup.walk(obj):
-        slots = own(holder)
-        reads[view.ref(holder).oid] = holder._p_serial
-        if selector in slots:
-            return _looked(view, holder, selector, slots[selector], reads)
+    found = lookup.find(obj, selector)
+    for passed in lookup.line(obj):
+        passed._p_activate()
+        reads[view.ref(passed).oid] = passed._p_serial
+        if found is not None and passed is found.holder:
+            return _looked(view, passed, selector, found.value, reads)
     return Looked("missing", reads)
 
 
@@ -104,7 +105,7 @@ def snapshot(view: View, ref: Ref, writes: Mapping[Ref, Mapping[str, Any]] | Non
     slots: dict[str, Any] = {}
     behaviour: set[str] = set()
     seen: set[str] = set()
-    for holder in lookup.walk(view.get(ref)):
+    for holder in lookup.line(view.get(ref)):
         stored, at = own(holder), view.ref(holder)
         reads[at.oid] = holder._p_serial
         written = (writes or {}).get(at, {})

@@ -19,6 +19,7 @@ from ZODB.utils import p64, u64
 
 from batos.errors import Conflict, ImageInUse, ImageReadOnly
 from batos.image import class_factory, preflight
+from batos.image.delegation import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,52 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
 
 
 class ImageConnection(Connection):  # type: ignore[misc]
-    """A connection that knows how many packs its cache has seen."""
+    """A connection that remembers lookups for as long as they are right.
+
+    Attributes:
+        remembered: What it remembers; see `delegation`.
+        packs_seen: How many packs its cache has seen.
+    """
 
     packs_seen = 0
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self.remembered = Remembered()
+        super().__init__(*args, **more)
+
+    def newTransaction(self, transaction: Any, sync: bool = True) -> None:  # noqa: N802  # ZODB's name
+        """Take in what other connections have committed."""
+        del transaction
+        self._readCurrent.clear()
+        self._storage.sync(sync)
+        changed = self._storage.poll_invalidations()
+        if changed is None:
+            # So much that the storage has lost count.
+            changed = list(self._cache.cache_data)
+        self.remembered.begin(invalidated=bool(changed))
+        self._cache.invalidate(changed)
+
+    def abort(self, transaction: Any) -> None:
+        """Take the transaction's changes back."""
+        super().abort(transaction)
+        self.remembered.clear()
+
+    def tpc_abort(self, transaction: Any) -> None:
+        """Take back what failed in the middle of its commit."""
+        super().tpc_abort(transaction)
+        self.remembered.clear()
+
+    def _rollback_savepoint(self, state: Any) -> None:
+        super()._rollback_savepoint(state)
+        self.remembered.clear()
+
+    def _resetCache(self) -> None:  # noqa: N802  # ZODB's name
+        super()._resetCache()
+        self.remembered.clear()
+
+    def _release_resources(self) -> None:
+        self.remembered.clear()
+        super()._release_resources()
 
 
 class ImageDB(DB):  # type: ignore[misc]

@@ -6,65 +6,37 @@ No object is searched twice, so parents may form cycles. Where two parents answe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from batos.image.methods import MethodVersion, Primitive
-from batos.image.objects import UvmObject, own
+from batos.image.delegation import PROTOCOL, Behaviour, Found, find, line, own, parents, walk
+from batos.image.methods import MethodVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from batos.image.objects import UvmObject
 
-PROTOCOL = frozenset({"_clone_persistent_", "_doesNotUnderstand_"})
-"""Messages that start with an underscore and may be sent all the same."""
-
-
-class Found(NamedTuple):
-    """Where a name was found, and its value there."""
-
-    holder: UvmObject
-    value: Any
-
-
-def parents(obj: UvmObject) -> list[UvmObject]:
-    """An object's own parents, in order; the slot holds a list or one object."""
-    value = own(obj).get("parents")
-    if value is None:
-        return []
-    listed = value if isinstance(value, (list, tuple)) else [value]
-    # Lists can be changed in place past the check of the assignment.
-    return [parent for parent in listed if isinstance(parent, UvmObject)]
-
-
-def walk(obj: UvmObject) -> Iterator[UvmObject]:
-    """The object and all it delegates to, in the order of lookup, each once."""
-    seen: set[int] = set()
-    waiting = [obj]
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting.extend(reversed(parents(current)))
+__all__ = [
+    "PROTOCOL",
+    "Found",
+    "ambiguous",
+    "chain",
+    "find",
+    "is_behaviour",
+    "is_public",
+    "line",
+    "parents",
+    "understood",
+    "walk",
+]
 
 
 def chain(obj: UvmObject) -> list[UvmObject]:
     """The object and all it delegates to, in the order of lookup, each once."""
-    return list(walk(obj))
-
-
-def find(obj: UvmObject, name: str) -> Found | None:
-    """Find a slot by name, the object's own or by delegation; None when nobody has it."""
-    for holder in walk(obj):
-        slots = own(holder)
-        if name in slots:
-            return Found(holder, slots[name])
-    return None
+    return list(line(obj))
 
 
 def is_behaviour(value: Any) -> bool:
     """Tell whether a slot's value is a method or a primitive rather than data."""
-    return isinstance(value, (MethodVersion, Primitive))
+    return isinstance(value, Behaviour)
 
 
 def is_public(name: str) -> bool:
@@ -76,7 +48,7 @@ def understood(obj: UvmObject) -> dict[str, UvmObject]:
     """The selectors that an object understands by a method or a primitive, each with the object that holds it."""
     seen: set[str] = set()
     answer: dict[str, UvmObject] = {}
-    for holder in walk(obj):
+    for holder in line(obj):
         for name, value in own(holder).items():
             if name in seen:
                 continue
@@ -88,9 +60,9 @@ def understood(obj: UvmObject) -> dict[str, UvmObject]:
 
 def ambiguous(obj: UvmObject) -> list[str]:
     """The selectors that two parents answer differently, sorted."""
-    line = chain(obj)
+    everyone = line(obj)
     holders: dict[str, int] = {}
-    for holder in line:
+    for holder in everyone:
         for name in own(holder):
             holders[name] = holders.get(name, 0) + 1
     mine = own(obj)

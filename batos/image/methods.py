@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from persistent import Persistent
 
 from batos.errors import BadField, MethodError, NotAllowed, UnknownTarget
+from batos.image import senders
+from batos.image.delegation import Behaviour
 from batos.image.objects import UvmObject, own
 from batos.image.values import from_plain, to_plain
 
@@ -27,13 +29,13 @@ REMOVED = "_removed_methods_"
 
 
 @dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(Behaviour):
     """Native behaviour by name, stored inside the slot; the kernel knows what runs."""
 
     name: str
 
 
-class MethodVersion(Persistent):  # type: ignore[misc]
+class MethodVersion(Behaviour, Persistent):  # type: ignore[misc]
     """One version of a method, never changed once it is stored.
 
     Attributes:
@@ -128,7 +130,9 @@ def install(
         signature=signature,
         summary=summary,
     )
+    before = own(obj).get(selector)
     setattr(obj, selector, version)
+    senders.add(view, obj, selector, source, before._source if isinstance(before, MethodVersion) else "")
     return version
 
 
@@ -172,6 +176,7 @@ def remove_method(view: View, obj: UvmObject, selector: str, provenance: dict[st
     removed[selector] = {"last": value, "facts": [*earlier["facts"], fact]}
     setattr(obj, REMOVED, removed)
     delattr(obj, selector)
+    senders.drop(view, obj, selector, value._source)
     return value
 
 

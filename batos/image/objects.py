@@ -5,7 +5,7 @@ changed in place, `obj._p_changed = True` makes the change durable. Attribute ac
 that is nowhere is an `AttributeError`; only the kernel's `send` may raise `MessageNotUnderstood`.
 
 Names that start with `_p_` belong to persistence and those with `_v_` are never stored. Other names that start with an
-underscore are slots of the system: they are not looked up in the parents by attribute access.
+underscore are slots of the system: they are not looked up in the parents, but for those of the protocol.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from persistent import GHOST, Persistent
 
+from batos.image import delegation
 from batos.image.values import Unstorable, check_storable
 
 _APART = ("_p_", "_v_")
@@ -32,6 +33,9 @@ class UvmObject(Persistent):  # type: ignore[misc]
         for name, value in slots.items():
             setattr(self, name, value)
 
+    # Read through here, so that lookup knows when somebody may change the list in place.
+    parents = delegation.Parents()
+
     @property
     def _slots(self) -> Slots:
         """The object's own slots as a mapping, also for writing."""
@@ -39,22 +43,24 @@ class UvmObject(Persistent):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         # Python and libraries ask for many odd names, also before there is any state: answer those first.
-        if not name.startswith("_"):
-            from batos.image import lookup
-
-            found = lookup.find(self, name)
+        if not name.startswith("_") or name in delegation.PROTOCOL:
+            found = delegation.find(self, name)
             if found is not None:
+                delegation.make_quick(UvmObject, name)
                 return found.value
         raise AttributeError(f"{self!r} has no slot {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith(_APART):
             _check_slot(name, value)
+            delegation.before_write(self, name, value)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        if not name.startswith(_APART) and name not in self._slots:
-            raise AttributeError(f"{self!r} has no slot {name!r} of its own")
+        if not name.startswith(_APART):
+            if name not in self._slots:
+                raise AttributeError(f"{self!r} has no slot {name!r} of its own")
+            delegation.forget(self)
         super().__delattr__(name)
 
     def __copy__(self) -> UvmObject:
@@ -62,6 +68,9 @@ class UvmObject(Persistent):  # type: ignore[misc]
 
     def __deepcopy__(self, memo: Any) -> UvmObject:
         raise TypeError("Objects of the image are cloned by `registry.clone`; a deep copy would take the parents too")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self)} - delegation.quick_names() | {*self._slots})
 
     def _p_repr(self) -> str:
         oid = self._p_oid.hex() if self._p_oid else "new"
@@ -84,7 +93,8 @@ class Slots(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name.startswith(_APART):
             raise KeyError(name)
-        return self._dict()[name]
+        value = self._dict()[name]
+        return self._owner.parents if name == "parents" else value
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name.startswith(_APART):
@@ -95,6 +105,9 @@ class Slots(MutableMapping[str, Any]):
         if name not in self:
             raise KeyError(name)
         delattr(self._owner, name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and not name.startswith(_APART) and name in self._dict()
 
     def __iter__(self) -> Iterator[str]:
         return iter([name for name in self._dict() if not name.startswith(_APART)])
@@ -108,8 +121,7 @@ class Slots(MutableMapping[str, Any]):
 
 def own(obj: UvmObject) -> dict[str, Any]:
     """An object's own slots, for reading at once only: never keep it, never write to it."""
-    obj._p_activate()  # `__dict__` alone does not load a ghost
-    return obj.__dict__
+    return delegation.own(obj)
 
 
 def _check_slot(name: str, value: Any) -> None:

@@ -25,7 +25,7 @@ from transaction.interfaces import TransientError
 from ZODB.POSException import POSKeyError
 
 from batos.errors import BadField, Conflict, Stopping, TooLarge, UnknownTarget
-from batos.image import engine
+from batos.image import acting, engine
 from batos.image.door import Door
 from batos.image.view import Commit, View, plain
 
@@ -97,7 +97,7 @@ class Image:
             fn: The unit of work: synchronous, gives plain data, may run more than once.
             args: What it gets after the view.
             note: What the transaction is for; shown in the change log.
-            user: On whose behalf.
+            user: On whose behalf; "": as the task says (`acting`).
             why: More plain data for the change log. What must last belongs in objects: pack drops old transactions.
 
         Raises:
@@ -106,7 +106,7 @@ class Image:
             Stopping: The image is closed.
             Exception: Whatever `fn` raises; nothing is stored then.
         """
-        return await self._door.run(partial(self._transact, fn, args, note, user, why))
+        return await self._door.run(partial(self._transact, fn, args, note, *acting.of(user, why)))
 
     async def read(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
         """Run `fn(view, *args)` on a snapshot; nothing that it changes is kept.
@@ -132,7 +132,7 @@ class Image:
         why: dict[str, Any] | None = None,
     ) -> Commit[T]:
         """The same as `transact`, but blocking; for any thread but the image's own."""
-        return self._door.run_now(partial(self._transact, fn, args, note, user, why))
+        return self._door.run_now(partial(self._transact, fn, args, note, *acting.of(user, why)))
 
     def read_now(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
         """The same as `read`, but blocking; for any thread but the image's own."""
@@ -161,8 +161,8 @@ class Image:
         """The same as `study`, but blocking; for any thread but the studies' own."""
         return self._begin_study(partial(self._read_aside, fn, args, at)).result()
 
-    def pack_now(self, *, keep_seconds: float = 0) -> None:
-        """Drop what nothing reaches any more and history older than `keep_seconds`.
+    def pack_now(self, *, until: float | None = None) -> None:
+        """Drop what nothing reaches any more and history before a time, in seconds since 1970; now when it is None.
 
         Blocks the caller, but no unit of work: it runs where studies run.
 
@@ -171,7 +171,7 @@ class Image:
             ImageReadOnly: The disk takes no writes.
             Stopping: The image is closed.
         """
-        self._begin_study(partial(self._pack, keep_seconds)).result()
+        self._begin_study(partial(self._pack, until)).result()
 
     async def close(self) -> None:
         """Finish the work that waits and close the image."""
@@ -299,9 +299,9 @@ class Image:
             )
         return tid
 
-    def _pack(self, keep_seconds: float) -> None:
+    def _pack(self, until: float | None = None) -> None:
         with engine.errors():
-            engine.pack(self._open_database(), time.time() - keep_seconds)
+            engine.pack(self._open_database(), time.time() if until is None else until)
         self._packs += 1
 
     @contextmanager

@@ -131,8 +131,14 @@ def test_understood_are_methods_and_primitives_that_nothing_hides() -> None:
         clone=Primitive("clone"),
         _clone_persistent_=Primitive("clone"),
         _process_synthesis_=Primitive("psm.idle"),
+        _secret_=Primitive("clone"),
         greet=method("def greet(self): pass"),
         data=1,
     )
     obj = UvmObject(parents=traits, greet=5, own=method("def own(self): pass"))
-    assert lookup.understood(obj) == {"own": obj, "clone": traits, "_clone_persistent_": traits}
+    assert lookup.understood(obj) == {
+        "own": obj,
+        "clone": traits,
+        "_clone_persistent_": traits,
+        "_process_synthesis_": traits,
+    }

@@ -128,7 +128,7 @@ class TestPack:
         image.transact_now(change, "thing", 2)
 
         def packing(view: View) -> int:
-            image._pack(0)
+            image._pack()
             return slot(view, "thing")
 
         with pytest.raises(UnknownTarget, match="packed away"):
@@ -144,7 +144,7 @@ class TestPack:
             runs.append(len(runs))
             if len(runs) == 1:
                 image.transact_now(lambda inner: inner.root.pop("thing") and None)
-                image._pack(0)
+                image._pack()
             return [f"{name}={slot(view, name)}" for name in names]
 
         image.transact_now(put, "other", 2)
