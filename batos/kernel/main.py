@@ -7,8 +7,10 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batos import __version__
 from batos.errors import BatosError, StartError
 from batos.settings import Settings
 
@@ -27,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="batos.py", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.add_argument("--check", action="store_true", help="load the code and the settings, and end")
+    parser.add_argument(
+        "--prove", type=Path, metavar="FILE", help="serve nobody before this record of an upgrade says `proven`"
+    )
     options = parser.parse_args(argv)
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
@@ -34,8 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = Settings.load()
+        if options.check:
+            return _check()
         with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(settings))
+            runner.run(_serve(settings, options.prove))
     except BatosError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return error.exit_code if isinstance(error, StartError) else 1
@@ -49,10 +57,18 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop()
 
 
-async def _serve(settings: Settings) -> None:
+def _check() -> int:
+    """See that the code can be loaded; what cannot is a traceback, and another exit code."""
     from batos.kernel.uvm import BatOS_UVM
 
-    uvm = BatOS_UVM(settings=settings)
+    sys.stderr.write(f"{BatOS_UVM.__name__} {__version__} loads.\n")
+    return 0
+
+
+async def _serve(settings: Settings, prove: Path | None) -> None:
+    from batos.kernel.uvm import BatOS_UVM
+
+    uvm = BatOS_UVM(settings=settings, prove=prove)
     loop = asyncio.get_running_loop()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):

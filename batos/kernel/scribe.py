@@ -27,6 +27,7 @@ class Scribe:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._written = 0
+        self._opened = False
 
     def statistics(self) -> dict[str, int]:
         """Lines written since the start, and the last sequence number in the file."""
@@ -37,9 +38,11 @@ class Scribe:
         self._wake.set()
 
     async def start(self) -> None:
-        """Open the file, mend a torn last line, and begin."""
-        await self._journal.start()
-        await self._image.transact(outbox.resume, self._journal.last_seq, note="journal")
+        """Open the file, mend a torn last line, and begin; where the disk takes no writes, begin when it does."""
+        try:
+            await self._open()
+        except (OSError, BatosError):
+            _log.exception("the metacognition log cannot be opened; its lines wait in the image")
         self._wake.set()
         self._task = asyncio.create_task(self._run(), name="scribe")
 
@@ -48,14 +51,24 @@ class Scribe:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._flush()
+            try:
+                await self._flush()
+            except (OSError, BatosError):
+                _log.exception("the metacognition log cannot be written; its lines wait in the image")
         await self._journal.close()
+
+    async def _open(self) -> None:
+        await self._journal.start()
+        await self._image.transact(outbox.resume, self._journal.last_seq, note="journal")
+        self._opened = True
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
+                if not self._opened:
+                    await self._open()
                 await self._flush()
             except (OSError, BatosError):
                 _log.exception("the metacognition log cannot be written; its lines wait in the image")

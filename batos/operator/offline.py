@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from batos.errors import UnknownCommand, UnknownTarget, Unreachable
 from batos.watchdog.probe import Probe
 from batos.watchdog.process import StartedKernel
-from batos.watchdog.service import CODE
+from batos.watchdog.releases import Releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,7 +172,7 @@ def _kernel_for_one_call(settings: Settings) -> Iterator[Settings]:
     env = {**os.environ, "BATOS_HOME": str(settings.home), "BATOS_ZMQ_ENDPOINT": endpoint}
     with tempfile.TemporaryDirectory(prefix="batos-") as folder:
         log = Path(folder) / "kernel.log"
-        kernel = StartedKernel([sys.executable, str(CODE / "batos.py")], log, env)
+        kernel = StartedKernel(Releases(settings.home).current.command(), log, env)
         try:
             _wait(kernel, own, log)
             yield own

@@ -8,6 +8,8 @@
 | `watchdog.log` | what it did, with rotation |
 | `kernel.pid` | the process id of the kernel it started |
 | `kernel.log` | what the kernel prints |
+| `upgrade.json` | how far the upgrade in progress has come |
+| `settings.json` | the `batos.toml` with which a kernel served last |
 """
 
 from __future__ import annotations
@@ -60,13 +62,39 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def write_json(file: Path, value: dict[str, Any]) -> None:
-    """Replace a file by a JSON map with one key a line; a reader sees the old text or the new, never half of it."""
+def write_json(file: Path, value: dict[str, Any], *, durable: bool = False) -> None:
+    """Replace a file by a JSON map with one key a line; a reader sees the old text or the new, never half of it.
+
+    Args:
+        file: The file.
+        value: What it shall hold.
+        durable: Whether it must be on the disk when this returns.
+    """
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        json.dump(value, out, indent=1, ensure_ascii=False)
-        out.write("\n")
-    Path(name).replace(file)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump(value, out, indent=1, ensure_ascii=False)
+            out.write("\n")
+            if durable:
+                out.flush()
+                os.fsync(out.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring renames in a folder to the disk; a system that cannot open folders does so by itself."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -81,7 +109,7 @@ def read_json(file: Path) -> dict[str, Any]:
 def read_pid(file: Path) -> int | None:
     """Read a process id, None where there is none."""
     try:
-        return int(file.read_text(encoding="ascii").strip())
+        return int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 

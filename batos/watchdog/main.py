@@ -104,7 +104,6 @@ def _tell(message: str) -> None:
 
 
 def _supervise(settings: Settings, *, background: bool) -> int:
-    from batos.watchdog.probe import Probe
     from batos.watchdog.service import Watchdog
 
     if background and hasattr(os, "setsid"):
@@ -115,6 +114,6 @@ def _supervise(settings: Settings, *, background: bool) -> int:
         _tell(f"A watchdog already runs for {settings.home}.")
         return ALREADY_RUNNING
     with lock:
-        watchdog = Watchdog(settings, Probe(settings), terminal=not background)
+        watchdog = Watchdog(settings, terminal=not background)
         watchdog.hear_signals()
         return watchdog.run()

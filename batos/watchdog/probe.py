@@ -49,9 +49,18 @@ class Probe:
         """Give the kernel's answer to `ping`, None where none came in time."""
         return self._ask({"command": "ping"}, seconds)
 
-    def shutdown(self, seconds: float = 2.0) -> None:
-        """Ask the kernel to end; whether it does shows later."""
-        self._ask({"command": "shutdown"}, seconds)
+    def status(self, seconds: float) -> dict[str, Any] | None:
+        """Give the kernel's answer to `status`, None where none came in time."""
+        return self._ask({"command": "status"}, seconds)
+
+    def shutdown(self, grace: float = 0) -> None:
+        """Ask the kernel to end; whether it does shows later.
+
+        Args:
+            grace: How long its cycles may take to the end of their states, in seconds; 0 lets them begin these again.
+        """
+        if self._ask({"command": "shutdown", **({"grace_s": grace} if grace else {})}, 2.0) is None and grace:
+            self._ask({"command": "shutdown"}, 2.0)  # an older kernel knows no grace
 
     def close(self) -> None:
         """Let the connection go."""

@@ -2,56 +2,46 @@
 
 The states of a watchdog, as `run/watchdog.json` shows them::
 
-    starting ──ping──> serving ──end or two missed pings──> restarting ──pause──> starting
+    starting ──ping──> serving ──end, or silence for two beats──> restarting ──pause──> starting
+    restarting ──too many quick ends──> failing ──a long pause──> starting
     starting ──exit code 3 to 6──> refused ──a long pause──> starting
     any ──update_instructions.json──> upgrading ──> serving | restarting
     any ──signal──> stopping ──> stopped
 
-A kernel that answers when the watchdog comes is adopted rather than doubled. The watchdog itself never touches the image.
+A kernel that runs when the watchdog comes is adopted rather than doubled. The watchdog itself never touches the image.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from batos.errors import BadSetting, EndpointTaken, ImageDamaged, ImageInUse, StartError
-from batos.watchdog import files, upgrade
+from batos.watchdog import files, instructions, upgrade
 from batos.watchdog.backoff import Backoff
-from batos.watchdog.process import AdoptedKernel, Echo, Kernel, StartedKernel, is_kernel
+from batos.watchdog.bell import Bell
+from batos.watchdog.logbook import Logbook
+from batos.watchdog.notify import Notifier
+from batos.watchdog.probe import Probe
+from batos.watchdog.process import Echo, find_kernel
+from batos.watchdog.releases import Release, Releases
+from batos.watchdog.upgrade import Abandoned
+from batos.watchdog.vessel import Pinger, Vessel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from batos.settings import Settings
-
-CODE = Path(__file__).resolve().parents[2]
-"""The folder that holds `batos.py` and the package."""
 
 _REFUSALS: dict[int, type[StartError]] = {
     kind.exit_code: kind for kind in (ImageInUse, ImageDamaged, BadSetting, EndpointTaken)
 }
-_QUICK_SECONDS = 0.1
-_SLICE_SECONDS = 0.2
+_QUICK_SECONDS = 0.05
+_PATIENCE = 0.4
+"""The share of a beat that a ping may take; two in a row are waited for, so that a hang is noticed within two beats."""
 _MISSES = 2
-_MANY_FAILURES = 5
-
-
-class Pinger(Protocol):
-    """What the watchdog asks of the bridge."""
-
-    def ping(self, seconds: float) -> object | None:
-        """Give an answer, or None where none came in time."""
-
-    def shutdown(self) -> None:
-        """Ask the kernel to end."""
-
-    def close(self) -> None:
-        """Let the connection go."""
 
 
 class Watchdog:
@@ -59,8 +49,8 @@ class Watchdog:
 
     Args:
         settings: The settings; the kernel reads its own from the same environment.
-        probe: Pings the kernel.
-        command: Starts the kernel; by default `batos.py` with this interpreter.
+        probe: Makes what asks the kernel.
+        base: The release to start from as long as no upgrade made another; by default the one that runs this.
         terminal: Whether to show the log and the kernel's output on the terminal.
         backoff: The pauses between restarts.
     """
@@ -68,35 +58,40 @@ class Watchdog:
     def __init__(
         self,
         settings: Settings,
-        probe: Pinger,
+        probe: Callable[[Settings], Pinger] = Probe,
         *,
-        command: Sequence[str] = (),
+        base: Release | None = None,
         terminal: bool = False,
         backoff: Backoff | None = None,
     ) -> None:
-        self._settings = settings
-        self._probe = probe
-        self._command = tuple(command) or (sys.executable, str(CODE / "batos.py"))
         self._folder = files.run_folder(settings.home)
-        self._kernel_log = self._folder / "kernel.log"
-        self._pid_file = self._folder / "kernel.pid"
         self._stop_file = self._folder / files.STOP
         self.log = files.open_log(self._folder, settings.log_bytes, terminal=terminal)
         self._terminal = terminal
-        self._backoff = backoff or Backoff(settings.restart_seconds)
-        self._kernel: Kernel | None = None
+        self._bell = Bell(settings.home, {instructions.NAME})
+        self.vessel = Vessel(settings, probe, self._bell.ring)
+        self.releases = Releases(settings.home, base)
+        self._mailbox = instructions.Mailbox(settings.home)
+        self._book = Logbook(self._folder)
+        self._notifier = Notifier()
+        self._backoff = backoff or Backoff(
+            settings.restart_seconds, settings.restart_limit, settings.restart_window_seconds
+        )
         self._stopping = False
         self._state = "starting"
         self._since = time.time()
-        self._began = 0.0
         self._served_from: float | None = None
         self._misses = 0
         self._restarts = 0
 
+    @property
+    def _settings(self) -> Settings:
+        return self.vessel.settings
+
     def stop(self, *_: object) -> None:
         """End the kernel and the watchdog; safe in a signal handler. A second call kills at once."""
-        if self._stopping and self._kernel is not None:
-            self._kernel.kill()
+        if self._stopping and self.vessel.kernel is not None:
+            self.vessel.kernel.kill()
         self._stopping = True
 
     def hear_signals(self) -> None:
@@ -108,122 +103,144 @@ class Watchdog:
 
     def run(self) -> int:
         """Supervise until stopped; gives the exit code of the watchdog."""
-        echo = Echo(self._kernel_log) if self._terminal else None
+        echo = Echo(self.vessel.log_file) if self._terminal else None
         self._stop_file.unlink(missing_ok=True)
-        upgrade.close_interrupted(self._settings.home, self.log)
         try:
             while not self._stopping:
                 self._sleep(self._guarded_round())
         finally:
             self._end()
+            self._bell.close()
             if echo is not None:
                 echo.close()
             files.close_log(self.log)
         return 0
 
-    def launch(self) -> None:
-        """Start a kernel."""
-        files.shorten(self._kernel_log, self._settings.log_bytes)
-        env = {**os.environ, "BATOS_HOME": str(self._settings.home), "PYTHONUNBUFFERED": "1"}
-        self._probe.close()
-        self._kernel = StartedKernel(self._command, self._kernel_log, env, self._probe.shutdown)
-        self._pid_file.write_text(f"{self._kernel.pid}\n", encoding="ascii")
-        self._began, self._served_from, self._misses = time.monotonic(), None, 0
-        self._say("starting", f"The kernel starts (process {self._kernel.pid})")
+    def tick(self) -> None:
+        """Tell the system that the watchdog lives, also in the middle of an upgrade.
 
-    def halt(self, grace: float) -> None:
-        """Stop the kernel: ask, wait `grace` seconds, kill."""
-        kernel, self._kernel = self._kernel, None
-        if kernel is not None:
-            kernel.stop(grace)
-        self._pid_file.unlink(missing_ok=True)
-        self._probe.close()
-
-    def proven(self, seconds: float) -> bool:
-        """Wait until the kernel answers a `ping`; False when it ends or stays silent for `seconds`."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._stopping:
-            if self._kernel is None or self._kernel.poll() is not None:
-                return False
-            if self._probe.ping(min(1.0, self._settings.watch_seconds)):
-                return True
-            time.sleep(_QUICK_SECONDS)
-        return False
+        Raises:
+            Abandoned: Somebody asked the watchdog to stop.
+        """
+        self._notifier.alive()
+        if self._stopping or self._stop_file.exists():
+            self._stopping = True
+            raise Abandoned
 
     def say(self, message: str) -> None:
         """Tell what an upgrade does."""
         self._say("upgrading", message)
 
-    def _adopt_or_launch(self) -> None:
-        if self._probe.ping(min(2.0, self._settings.watch_seconds)) is None:
-            self.launch()
-            return
-        pid = files.read_pid(self._pid_file)
-        self._kernel = AdoptedKernel(pid if pid is not None and is_kernel(pid) else None, self._probe.shutdown)
-        self._began = time.monotonic()
-        self.log.info("A kernel already answers at %s; it is adopted", self._settings.zmq_endpoint)
-        self._serving()
-
     def _guarded_round(self) -> float:
         try:
             return self._round()
+        except Abandoned:
+            return 0
         except OSError as error:  # a full disk or lost permissions must not end the supervision
             self.log.warning("The watchdog could not do its round: %s", error)
-            return self._settings.watch_seconds
+            return min(1.0, self._settings.watch_seconds)
 
     def _round(self) -> float:
         """Look once; gives the seconds until the next look."""
-        instructions = upgrade.due(self._settings.home)
-        if instructions is not None:
-            self._say("upgrading", "update_instructions.json was dropped")
-            upgrade.perform(instructions, self, self._settings, CODE)
+        vessel = self.vessel
+        if vessel.kernel is None and find_kernel(self._settings.home) is not None:
+            self._adopt()
+        if self._book.stage or self._left_over():
+            self._recover()
+        found = self._mailbox.due(self.releases.current)
+        if found is not None:
+            self._upgrade(found)
             return 0
-        files.shorten(self._kernel_log, self._settings.log_bytes)
-        if self._kernel is None:
-            self._adopt_or_launch()
+        files.shorten(vessel.log_file, self._settings.log_bytes)
+        if vessel.kernel is None:
+            if not self._adopt():
+                self._launch()
             return 0
-        code = self._kernel.poll()
+        code = vessel.kernel.poll()
         if code is not None:
             return self._ended(code)
         return self._starting() if self._served_from is None else self._watching()
 
+    def _left_over(self) -> bool:
+        return any(self._settings.home.glob("update_instructions.*.running.json"))
+
+    def _recover(self) -> None:
+        try:
+            upgrade.recover(self, self._book)
+        except OSError:
+            if self._book.bound:
+                raise
+            # What serves is whole: it goes on, and the report is written when that is possible.
+            self.log.exception("The end of an upgrade cannot be written down yet")
+
+    def _upgrade(self, found: instructions.Due) -> None:
+        if found.instructions is not None:
+            self._say("upgrading", f"{instructions.NAME} was dropped")
+        served, before = self._served_from, self.vessel.kernel
+        self._served_from = None
+        upgrade.perform(self, found, self._book)
+        if before is not None and self.vessel.kernel is before:
+            self._served_from = served
+            self._tell_serving()
+
+    def _adopt(self) -> bool:
+        if not self.vessel.adopt():
+            return False
+        self._served_from, self._misses = None, 0
+        pid = self.vessel.kernel.pid if self.vessel.kernel is not None else None
+        whom = f"The kernel in process {pid} runs already" if pid else "A kernel answers already"
+        self._say("starting", f"{whom}; it is adopted")
+        return True
+
+    def _launch(self) -> None:
+        release = self.releases.current
+        self.vessel.launch(release)
+        self._served_from, self._misses = None, 0
+        pid = self.vessel.kernel.pid if self.vessel.kernel is not None else None
+        self._say("starting", f"The kernel starts (process {pid}{f', release {release.name}' if release.name else ''})")
+
     def _starting(self) -> float:
-        if self._probe.ping(min(1.0, self._settings.watch_seconds)):
-            self._serving()
+        answer = self.vessel.ping(min(1.0, self._settings.watch_seconds))
+        if answer is not None and answer.get("ready", True):
+            self._served_from = time.monotonic()
+            self.vessel.served()
+            self._tell_serving()
             return self._settings.watch_seconds
-        if time.monotonic() - self._began < self._settings.ready_seconds:
+        if time.monotonic() - self.vessel.began < self._settings.ready_seconds:
             return _QUICK_SECONDS
         return self._replace(f"The kernel did not answer within {self._settings.ready_seconds:g} s")
 
     def _watching(self) -> float:
-        if self._probe.ping(self._settings.watch_seconds):
+        if self.vessel.ping(_PATIENCE * self._settings.watch_seconds) is not None:
             self._misses = 0
             return self._settings.watch_seconds
-        if self._kernel is not None and self._kernel.poll() is not None:
+        if self.vessel.ended:
             return 0
         self._misses += 1
         if self._misses < _MISSES:
             return 0
-        return self._replace(f"The kernel did not answer {_MISSES} pings")
+        return self._replace("The kernel did not answer for two beats")
 
     def _replace(self, why: str) -> float:
         self.log.warning("%s; it is replaced", why)
-        self.halt(min(1.0, self._settings.stop_grace_seconds))
+        self.vessel.halt(0)  # it would not hear; the image is safe at any moment
         return self._pause(why)
 
     def _ended(self, code: int) -> float:
-        self.halt(0)
+        self.vessel.halt(0)
+        if code == ImageInUse.exit_code and find_kernel(self._settings.home) is not None:
+            return 0  # a former watchdog's kernel, which it had not written down yet: the next round adopts it
         if code in _REFUSALS:
             return self._refused(code)
         why = "The kernel was asked to end" if code == 0 else f"The kernel ended with {_exit_text(code)}"
-        self.log.warning("%s; the end of its log:\n%s", why, files.tail(self._kernel_log))
+        self.log.warning("%s; the end of its log:\n%s", why, files.tail(self.vessel.log_file))
         return self._pause(why, code)
 
     def _refused(self, code: int) -> float:
         kind = _REFUSALS[code]
         pause = self._settings.refused_seconds
         message = f"The kernel will not start (exit code {code}): {kind.__doc__} The end of run/kernel.log says more"
-        self.log.error("%s:\n%s\n%s", message, files.tail(self._kernel_log, 6), kind.hint_default)
+        self.log.error("%s:\n%s\n%s", message, files.tail(self.vessel.log_file, 6), kind.hint_default)
         self._say("refused", f"{message}; next try in {pause:g} s", exit_code=code, hint=kind.hint_default, log=False)
         return pause
 
@@ -231,35 +248,42 @@ class Watchdog:
         served = 0.0 if self._served_from is None else time.monotonic() - self._served_from
         seconds = self._backoff.pause(served)
         self._restarts += 1
-        hint = ""
-        if self._backoff.failures > _MANY_FAILURES:
-            hint = f"It ended {self._backoff.failures} times in a row: look at run/kernel.log, or run `python -m batos doctor`."
-            self.log.error(hint)
-        self._say("restarting", f"{why}; next start in {seconds:.1f} s", exit_code=code, hint=hint)
+        state, hint = "restarting", ""
+        if self._backoff.exhausted:
+            state = "failing"
+            hint = (
+                f"It ended {self._backoff.failures} times within {self._backoff.window:g} s: look at run/kernel.log, "
+                "or run `python -m batos doctor`."
+            )
+            self.log.error("%s The end of its log:\n%s", hint, files.tail(self.vessel.log_file))
+        self._say(state, f"{why}; next start in {seconds:.1f} s", exit_code=code, hint=hint)
         return seconds
 
-    def _serving(self) -> None:
-        self._served_from = time.monotonic()
-        self._say("serving", f"The kernel serves at {self._settings.zmq_endpoint}")
+    def _tell_serving(self) -> None:
+        message = f"The kernel serves at {self._settings.zmq_endpoint}"
+        self._say("serving", message)
+        self._notifier.ready(message)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait in short slices: a signal handler can only leave a mark, and a drop of a file is noticed within a second."""
+        """Wait in slices, because a signal handler can only leave a mark; a drop or the kernel's end wakes at once."""
         end = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < end:
-            if self._kernel is not None and self._kernel.poll() is not None:
-                return
-            if upgrade.waiting(self._settings.home):
-                return
+        while not self._stopping and (left := end - time.monotonic()) > 0:
             if self._stop_file.exists():
-                self._stopping = True
-            time.sleep(max(0.0, min(_SLICE_SECONDS, end - time.monotonic())))
+                self.stop()
+            if self.vessel.ended:
+                return
+            if self._mailbox.waiting and self._mailbox.due(self.releases.current) is not None:
+                return
+            self._notifier.alive()
+            self._bell.wait(left)
 
     def _end(self) -> None:
-        if self._kernel is not None and self._kernel.pid is None:
+        self._notifier.stopping()
+        if self.vessel.kernel is not None and self.vessel.kernel.pid is None:
             self.log.info("The kernel was started by somebody else and is left running")
-            self._kernel = None
+            self.vessel.kernel = None
         self._say("stopping", "The watchdog stops, and its kernel with it")
-        self.halt(self._settings.stop_grace_seconds)
+        self.vessel.halt(self._settings.stop_grace_seconds)
         self._stop_file.unlink(missing_ok=True)
         self._say("stopped", "Stopped")
 
@@ -273,12 +297,14 @@ class Watchdog:
             "message": message,
             "hint": hint,
             "pid": os.getpid(),
-            "kernel_pid": self._kernel.pid if self._kernel is not None else None,
+            "kernel_pid": self.vessel.kernel.pid if self.vessel.kernel is not None else None,
             "endpoint": self._settings.zmq_endpoint,
+            "release": self.releases.current.name,
             "exit_code": exit_code,
             "restarts": self._restarts,
             "since": round(self._since, 3),
         }
+        self._notifier.status(message)
         files.write_json(self._folder / "watchdog.json", status)
 
 

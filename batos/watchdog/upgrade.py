@@ -1,197 +1,295 @@
-"""The Allopoietic Upgrade: `update_instructions.json` is checked, carried out, proven by a `ping`, and reported.
+"""The Allopoietic Upgrade: carried out beside what serves, proven, and taken back where it is not.
 
-The kernel goes on serving until the whole file is found valid. Then the file becomes `….running.json`, so that no
-instruction runs twice, whatever happens to the watchdog meanwhile; and at the end `….done.json` or `….failed.json`.
+While the old kernel goes on serving, the steps run in a new release. Then missions rest at the end of their states, the
+image is backed up, the kernel is replaced by one that must prove itself before it accepts anything. What is not proven is
+taken back: code, environment, settings, and the image where it was written to. Each stage is on the disk before it
+begins (`logbook`), so that a watchdog that was killed in the middle leaves nothing half done: `recover` ends it.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import stat
-import sys
+import signal
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from batos.watchdog import steps
-from batos.watchdog.files import write_json
+from batos.watchdog import files, logbook, steps
+from batos.watchdog.instructions import Due, Instructions, outcome, stamp
+from batos.watchdog.safekeeping import Kept, Safekeeping
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
-    from pathlib import Path
 
-    from batos.settings import Settings
+    from batos.watchdog.logbook import Logbook
+    from batos.watchdog.releases import Release, Releases
+    from batos.watchdog.vessel import Vessel
 
-NAME = "update_instructions.json"
-SETTLE_SECONDS = 2.0
-"""What is not valid JSON this long after its last change is malformed; before that it may still be being written."""
-
-
-class Step(BaseModel):
-    """One command, run without a shell."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    run: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
-    timeout_s: Annotated[float, Field(gt=0)] = 900.0
+CHECK_SECONDS = 60.0
+"""How long the new code may take to load before the old kernel is stopped for it."""
+_READY_SECONDS = 30.0
+_QUICK_SECONDS = 0.05
 
 
-class Instructions(BaseModel):
-    """The whole file; an empty object means a restart with proof of life."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")] = ""
-    steps: list[Step] = []
-    health_timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    keep_image: bool = True
-
-
-class Vessel(Protocol):
+class Ship(Protocol):
     """What an upgrade asks of the watchdog."""
 
-    def halt(self, grace: float) -> None:
-        """Stop the kernel."""
+    vessel: Vessel
+    releases: Releases
+    log: logging.Logger
 
-    def launch(self) -> None:
-        """Start the kernel."""
-
-    def proven(self, seconds: float) -> bool:
-        """Wait for an answer of the new kernel."""
+    def tick(self) -> None:
+        """Called now and then; raises `Abandoned` when the watchdog is to stop."""
 
     def say(self, message: str) -> None:
         """Tell what happens."""
 
 
-@dataclass(frozen=True)
-class Due:
-    """A file that was found: valid instructions, or the reason why they are none."""
-
-    file: Path
-    id: str
-    instructions: Instructions | None
-    error: str = ""
+class Abandoned(Exception):
+    """The watchdog stops in the middle of an upgrade."""
 
 
-def waiting(home: Path) -> bool:
-    """Tell whether a file was dropped that is ready to be judged."""
-    return due(home) is not None if (home / NAME).exists() else False
+class NotProven(Exception):
+    """The upgrade is to be taken back; the text says why."""
 
 
-def due(home: Path) -> Due | None:
-    """Read and judge the file; None where there is none, or where it may still be being written."""
-    file = home / NAME
-    try:
-        info = file.lstat()
-        refusal = _foreign(info)
-        text = "" if refusal else file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        return Due(file, _now(), None, f"it cannot be read: {error}")
-    if refusal:
-        return Due(file, _now(), None, refusal)
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        settled = time.time() - info.st_mtime >= SETTLE_SECONDS
-        return Due(file, _now(), None, f"it is not valid JSON: {error}") if settled else None
-    return _judge(file, raw)
+class Upgrade:
+    """One upgrade, from the stage at which its record stands."""
+
+    def __init__(self, ship: Ship, name: str, book: Logbook) -> None:
+        self._ship = ship
+        self._id = name
+        self._book = book
+        self._home = ship.vessel.settings.home
+        self._keeping = Safekeeping(ship.vessel.settings, name, ship.tick)
+
+    @property
+    def _report(self) -> dict[str, Any]:
+        report: dict[str, Any] = self._book.entry.setdefault("report", {})
+        return report
+
+    def perform(self, wanted: Instructions) -> bool:
+        """Carry it out; gives whether the new kernel was proven. The report tells everything."""
+        old = self._ship.releases.current.name
+        report = {"id": self._id, "began": stamp(), "steps": [], "proof": None}
+        self._book.begin(self._id, old=old, new=old, keep_image=wanted.keep_image, kept=None, report=report)
+        try:
+            new = self._prepare(wanted)
+            self._stop(new)
+            self._prove(wanted.health_timeout_s)
+        except Abandoned:
+            self._return("the watchdog was asked to stop in the middle of it", serve=False)
+        except (NotProven, OSError) as error:
+            self._return(str(error))
+        else:
+            self._finish()
+            return True
+        return False
+
+    def recover(self) -> None:
+        """End what a watchdog that died left in the middle."""
+        stage = self._book.stage
+        self._ship.log.warning("Upgrade %s was interrupted in the stage %s", self._id, stage)
+        if stage == logbook.PROVEN:
+            self._finish()
+        elif stage == logbook.RETURNED:
+            self._drop_release()
+            self._close("failed", str(self._report.get("error")))
+        else:
+            self._return(self._report.get("error") or f"the watchdog ended in the middle of it ({stage})", serve=False)
+
+    def _prepare(self, wanted: Instructions) -> Release:
+        """Make the new release and run the steps in it; without steps the release stays."""
+        releases, ship = self._ship.releases, self._ship
+        if not wanted.steps:
+            return releases.current
+        self._book.note(logbook.PREPARING, new=self._id)
+        ship.say(f"Upgrade {self._id}: a new release is made beside the one that serves")
+        release = releases.build(self._id, ship.vessel.settings, ship.tick)
+        for number, step in enumerate(wanted.steps, 1):
+            ship.say(f"Step {number} of {len(wanted.steps)}: {' '.join(step.run)}")
+            done = steps.run(step.run, step.timeout_s, release.code, self._environment(release), ship.tick)
+            self._report["steps"].append(done)
+            if done["exit_code"] != 0:
+                raise NotProven(f"step {number} ({step.run[0]}) {done['ending']}")
+        check = release.command("--check")
+        done = steps.run(check, CHECK_SECONDS, release.code, self._environment(release), ship.tick)
+        if done["exit_code"] != 0:
+            words = done["output"].strip().splitlines() or [""]
+            self._report["check"] = done
+            raise NotProven(f"the new code does not load: {words[-1][:500]}")
+        return release
+
+    def _environment(self, release: Release) -> dict[str, str]:
+        env = {**os.environ, "PATH": release.search_path, "BATOS_HOME": str(self._home), "PYTHONDONTWRITEBYTECODE": "1"}
+        env.pop("PYTHONHOME", None)
+        env.pop("NOTIFY_SOCKET", None)
+        if release.environment is not None:
+            env["VIRTUAL_ENV"] = str(release.environment)
+        return env
+
+    def _stop(self, new: Release) -> None:
+        """Lay missions to rest, note where the image stands, back it up, and let the new release be the current one."""
+        vessel = self._ship.vessel
+        image = vessel.status().get("image", {})
+        self._report["image"] = {"tid": image.get("tid"), "bytes": image.get("bytes")}
+        self._book.note(logbook.STOPPING)
+        self._keeping.begin(int(image.get("bytes") or 0))
+        self._ship.say(f"Upgrade {self._id}: missions come to the end of their states, and the kernel stops")
+        vessel.rest(vessel.settings.upgrade_grace_seconds, self._ship.tick)
+        kept = self._keeping.complete()
+        self._report["backup"] = kept.folder
+        self._report["stopped"] = stamp()
+        self._book.note(logbook.PROVING, kept=kept.plain())
+        self._ship.releases.switch(new.name)
+
+    def _prove(self, seconds: float) -> None:
+        """Start the new kernel and wait for its proof."""
+        vessel, began = self._ship.vessel, time.monotonic()
+        self._ship.say(f"Upgrade {self._id}: the new kernel must prove itself")
+        vessel.launch(self._ship.releases.current, prove=self._book.file)
+        while True:
+            self._ship.tick()
+            if vessel.ended:
+                raise NotProven(f"the new kernel ended before it was proven: {_last_words(vessel)}")
+            proof = (vessel.ping(1.0) or {}).get("proof")
+            if isinstance(proof, dict) and proof.get("done"):
+                break
+            if time.monotonic() - began > seconds:
+                raise NotProven(
+                    f"the new kernel was not proven within {seconds:g} s; its log ends: {_last_words(vessel)}"
+                )
+            time.sleep(_QUICK_SECONDS)
+        self._report["proof"] = {**proof, "seconds": round(time.monotonic() - began, 3)}
+        self._book.note(logbook.PROVEN)
+
+    def _finish(self) -> None:
+        """The new kernel serves: tell it, and forget what is older than its predecessor."""
+        vessel, releases = self._ship.vessel, self._ship.releases
+        end = time.monotonic() + _READY_SECONDS
+        while vessel.kernel is not None and not vessel.ended and time.monotonic() < end:
+            if (vessel.ping(1.0) or {}).get("ready"):
+                break
+            time.sleep(_QUICK_SECONDS)
+        self._close("done", "")
+        releases.prune({str(self._book.entry.get("old", "")), releases.current.name})
+        self._keeping.prune()
+        self._book.close()
+
+    def _return(self, why: str, *, serve: bool = True) -> None:
+        """Put back what was changed, and let the old release serve again."""
+        entry, vessel, releases = self._book.entry, self._ship.vessel, self._ship.releases
+        self._report["error"] = why
+        stopped = entry.get("kept") is not None
+        self._ship.say(f"Upgrade {self._id} failed and is taken back: {why}")
+        if entry["stage"] != logbook.RETURNING:
+            self._book.note(logbook.RETURNING)
+        if stopped:
+            vessel.halt(min(2.0, vessel.settings.stop_grace_seconds))
+            releases.switch(str(entry.get("old", "")))
+            self._put_settings_back()
+            self._put_image_back(Kept(**entry["kept"]))
+        else:
+            self._keeping.discard()
+        self._book.note(logbook.RETURNED)
+        self._drop_release()
+        if serve and vessel.kernel is None:
+            vessel.launch(releases.current)
+            self._await_service()
+        self._close("failed", why)
+        self._book.close()
+
+    def _drop_release(self) -> None:
+        if self._book.entry.get("new") != self._book.entry.get("old"):
+            _end_processes(self._home / "releases" / self._id)
+            self._ship.releases.remove(self._id)
+
+    def _await_service(self) -> None:
+        """Wait for the old kernel, so that the report can say who serves; supervision goes on with it either way."""
+        vessel = self._ship.vessel
+        end = time.monotonic() + _READY_SECONDS
+        while not vessel.ended and vessel.ping(1.0) is None and time.monotonic() < end:
+            time.sleep(_QUICK_SECONDS)
+
+    def _put_settings_back(self) -> None:
+        file, good = self._home / "batos.toml", self._ship.vessel.good_settings()
+        now = file.read_text(encoding="utf-8", errors="replace") if file.exists() else None
+        if now == good:
+            return
+        refused = file.with_name(f"batos.toml.{self._id}.failed")
+        if now is not None:
+            file.replace(refused)
+        if good is not None:
+            new = file.with_name(".batos.toml.new")
+            new.touch(mode=refused.stat().st_mode & 0o777 if now is not None else 0o600)
+            new.write_text(good, encoding="utf-8")
+            new.replace(file)
+        self._report["settings"] = f"batos.toml was put back; the refused one is {refused.name}"
+
+    def _put_image_back(self, kept: Kept) -> None:
+        differs = self._keeping.differs(kept)
+        if differs or not self._book.entry["keep_image"]:
+            self._keeping.restore(kept)
+        self._report["image_put_back"] = differs or not self._book.entry["keep_image"]
+
+    def _close(self, verdict: str, error: str) -> None:
+        """Write the report and name the instructions by their end."""
+        vessel = self._ship.vessel
+        status = vessel.status() if vessel.kernel is not None and not vessel.ended else {}
+        serves = {"release": self._ship.releases.current.name, "code": str(self._ship.releases.current.code)}
+        serves |= {key: status.get(key) for key in ("version", "tid")}
+        report = {**self._report, "ended": stamp(), "verdict": verdict, "error": error, "serves": serves}
+        self._ship.say(f"Upgrade {self._id}: {verdict}{': ' + error if error else ''}")
+        close_file(self._home / "update_instructions.json", self._id, report)
 
 
-def perform(found: Due, vessel: Vessel, settings: Settings, code: Path) -> bool:
-    """Carry out what was found; gives whether the new kernel was proven. The report tells everything."""
-    report: dict[str, Any] = {"id": found.id, "began": _stamp(), "steps": [], "proof": None}
+def perform(ship: Ship, found: Due, book: Logbook) -> bool:
+    """Carry out what was found; gives whether the new kernel was proven."""
     if found.instructions is None:
-        vessel.say(f"{NAME} is refused: {found.error}; the kernel goes on as it was")
-        return _close(found.file, found.id, {**report, "verdict": "refused", "error": found.error}, good=False)
-    running = found.file.with_name(f"update_instructions.{found.id}.running.json")
-    found.file.rename(running)
-    vessel.say(f"Upgrade {found.id}: the kernel stops")
-    vessel.halt(settings.upgrade_grace_seconds)
-    error = _run_steps(found.instructions, code, report["steps"], vessel.say)
-    vessel.launch()
-    began = time.monotonic()
-    proven = vessel.proven(found.instructions.health_timeout_s)
-    report["proof"] = {"answered": proven, "seconds": round(time.monotonic() - began, 3)}
-    if not proven:
-        error = error or f"the kernel did not answer within {found.instructions.health_timeout_s:g} s"
-    verdict = "failed" if error else "done"
-    vessel.say(f"Upgrade {found.id}: {verdict}{': ' + error if error else ''}")
-    _close(running, found.id, {**report, "verdict": verdict, "error": error}, good=not error)
-    return not error
+        ship.say(f"{found.file.name} is refused: {found.error}; the kernel goes on as it was")
+        report = {"id": found.id, "began": stamp(), "ended": stamp(), "verdict": "refused", "error": found.error}
+        found.file.rename(outcome(found.file, found.id, "running"))
+        close_file(found.file, found.id, report)
+        return False
+    found.file.rename(outcome(found.file, found.id, "running"))
+    files.sync_folder(found.file.parent)
+    return Upgrade(ship, found.id, book).perform(found.instructions)
 
 
-def close_interrupted(home: Path, log: logging.Logger) -> None:
-    """Close what a watchdog that died left in the middle: it is not run again."""
+def recover(ship: Ship, book: Logbook) -> None:
+    """End what a watchdog that died left in the middle: it is finished or taken back, and never run again."""
+    home = ship.vessel.settings.home
+    if book.stage:
+        Upgrade(ship, str(book.entry["id"]), book).recover()
+        book.close()
     for file in sorted(home.glob("update_instructions.*.running.json")):
         name = file.name.split(".")[1]
-        report = {"id": name, "ended": _stamp(), "verdict": "failed", "error": "the watchdog ended in the middle of it"}
-        log.error("Upgrade %s was interrupted and is not run again", name)
-        _close(file, name, report, good=False)
+        error = "the watchdog ended before it began"
+        ship.log.error("Upgrade %s: %s; it is not run again", name, error)
+        report = {"id": name, "ended": stamp(), "verdict": "failed", "error": error}
+        known = files.read_json(home / f"update_report.{name}.json")
+        close_file(home / "update_instructions.json", name, known or report)
 
 
-def _judge(file: Path, raw: Any) -> Due:
-    try:
-        instructions = Instructions.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        return Due(file, _now(), None, f"{where}: {first['msg']}")
-    name = instructions.id or _now()
-    missing = [step.run[0] for step in instructions.steps if not _command_exists(step.run[0])]
-    if missing:
-        return Due(file, name, None, f"there is no command {missing[0]!r}")
-    if _ran_before(file, name):
-        return Due(file, f"{name}-{_now()}", None, f"instructions {name!r} ran before")
-    return Due(file, name, instructions)
+def close_file(file: Path, name: str, report: dict[str, Any]) -> None:
+    """Write the report of an upgrade and name its instructions by the verdict; a second time changes nothing."""
+    files.write_json(file.with_name(f"update_report.{name}.json"), report, durable=True)
+    running = outcome(file, name, "running")
+    if running.exists():
+        running.rename(outcome(file, name, "done" if report["verdict"] == "done" else "failed"))
+        files.sync_folder(file.parent)
 
 
-def _ran_before(file: Path, name: str) -> bool:
-    return any(file.with_name(f"update_instructions.{name}.{end}.json").exists() for end in ("done", "failed"))
+def _last_words(vessel: Vessel) -> str:
+    lines = [line for line in files.tail(vessel.log_file, 3).splitlines() if line.strip()]
+    return " / ".join(lines)[-1000:]
 
 
-def _foreign(info: os.stat_result) -> str:
-    if not stat.S_ISREG(info.st_mode):
-        return "it is not a regular file"
-    if sys.platform == "win32":
-        return ""
-    if info.st_uid != os.getuid():
-        return "it belongs to another user"
-    return "it is world-writable" if info.st_mode & stat.S_IWOTH else ""
-
-
-def _command_exists(command: str) -> bool:
-    return shutil.which(command, path=steps.search_path()) is not None
-
-
-def _run_steps(wanted: Instructions, code: Path, told: list[dict[str, Any]], say: Callable[[str], None]) -> str:
-    """Run the steps in order until one fails; gives the error, empty when none did."""
-    for number, step in enumerate(wanted.steps, 1):
-        say(f"Step {number} of {len(wanted.steps)}: {' '.join(step.run)}")
-        done = steps.run(step.run, step.timeout_s, code)
-        told.append(done)
-        if done["exit_code"] != 0:
-            return f"step {number} ({step.run[0]}) {done['ending']}"
-    return ""
-
-
-def _close(file: Path, name: str, report: dict[str, Any], *, good: bool) -> bool:
-    report.setdefault("ended", _stamp())
-    write_json(file.with_name(f"update_report.{name}.json"), report)
-    file.rename(file.with_name(f"update_instructions.{name}.{'done' if good else 'failed'}.json"))
-    return good
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-
-
-def _stamp() -> str:
-    return datetime.now(UTC).isoformat()
+def _end_processes(folder: Path) -> None:
+    """End what a step left running in a folder that is taken away: its watchdog was killed, so nobody else does."""
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink().is_relative_to(folder):
+                os.kill(int(link.parent.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue

@@ -23,7 +23,7 @@ from batos.mind.catalog import catalog
 from batos.operator import cli
 from batos.settings import Settings
 from batos.testing.scripted import ScriptedMind
-from batos.watchdog.upgrade import Instructions
+from batos.watchdog.instructions import Instructions
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, blocks, links, page, prose, rows, section, ticked
 
 BASE = {"command", "id", "request_id"}

@@ -16,6 +16,7 @@ import pytest
 from batos.settings import Settings
 from batos.watchdog.backoff import Backoff
 from batos.watchdog.files import read_json
+from batos.watchdog.releases import Release
 from batos.watchdog.service import Watchdog
 
 if TYPE_CHECKING:
@@ -23,46 +24,74 @@ if TYPE_CHECKING:
 
 KERNEL = """
 import json, os, pathlib, signal, socket, sys
-here = pathlib.Path(__file__).parent
+here = pathlib.Path(os.environ["STAND_IN"])
+if "--check" in sys.argv:
+    sys.exit(0)
 plan = json.loads((here / "plan.json").read_text())
 starts = here / "starts"
 number = len(starts.read_text().split()) if starts.exists() else 0
 with starts.open("a") as out:
     out.write(f"{os.getpid()}\\n")
-print(f"start {number}", flush=True)
+print(f"start {number} of {pathlib.Path(__file__).parent.name}", flush=True)
 what = plan[min(number, len(plan) - 1)]
 if isinstance(what, int):
     sys.exit(what)
+if what == "write":
+    with (pathlib.Path(os.environ["BATOS_HOME"]) / "live_image.fs").open("ab") as image:
+        image.write(b"migrated")
+    sys.exit(1)
 if what == "mute":
     signal.pause()
-server = socket.create_server(("127.0.0.1", plan_port := int((here / "port").read_text())))
+if what == "parent":
+    import subprocess
+    (here / "child").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+server = socket.create_server(("127.0.0.1", int((here / "port").read_text())))
 if what == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+record = pathlib.Path(sys.argv[sys.argv.index("--prove") + 1]) if "--prove" in sys.argv else None
 while True:
     peer, _ = server.accept()
-    peer.sendall(b"pong")
+    if record is not None and json.loads(record.read_text())["stage"] == "proven":
+        record = None
+    if what == "unproven" and record is not None:
+        answer = {"ready": False, "proof": {"done": False}}
+    else:
+        answer = {"ready": record is None, "proof": {"done": True}}
+    peer.sendall(json.dumps(answer).encode())
     peer.close()
+    if what == "once":
+        sys.exit(1)
 """
 
 
 class SocketProbe:
-    """Pings the stand-in: it answers, or it does not within the time."""
+    """Asks the stand-in: it answers, or it does not within the time."""
 
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def ping(self, seconds: float) -> bytes | None:
+    def ping(self, seconds: float) -> dict | None:
         try:
             with socket.create_connection(("127.0.0.1", self.port), seconds) as peer:
                 peer.settimeout(seconds)
-                return peer.recv(4) or None
-        except OSError:
+                return json.loads(peer.recv(1000) or b"null")
+        except (OSError, ValueError):
             return None
 
-    def shutdown(self) -> None:
-        """The stand-in hears signals only."""
+    def status(self, seconds: float) -> dict | None:
+        """The stand-in says nothing of itself."""
+
+    def shutdown(self, grace: float = 0) -> None:
+        """The stand-in hears signals; it has no cycles to bring to rest."""
+        if grace:
+            for pid in self.kernels():
+                os.kill(pid, signal.SIGTERM)
+
+    def kernels(self) -> list[int]:
+        """Filled in by the bench: who is to end."""
+        return []
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -74,14 +103,20 @@ class Bench:
     def __init__(self, home: Path, folder: Path, **settings: object) -> None:
         self.home = home
         self.folder = folder
+        self.code = folder / "code"
+        self.code.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         (folder / "port").write_text(str(self.port))
-        (folder / "batos.py").write_text(KERNEL)
-        patience = {"watch_seconds": 0.2, "stop_grace_seconds": 5, "refused_seconds": 0.1, "restart_seconds": 0.1}
-        self.settings = Settings.load(home=home, **{**patience, **settings})
+        (self.code / "batos.py").write_text(KERNEL)
+        patience = {"watch_seconds": 0.5, "stop_grace_seconds": 5, "refused_seconds": 0.1, "restart_seconds": 0.1}
+        for name, value in {**patience, "upgrade_grace_seconds": 5, **settings}.items():
+            os.environ[f"BATOS_{name.upper()}"] = str(value)
+        os.environ["STAND_IN"] = str(folder)
+        self.settings = Settings.load()
         self.probe = SocketProbe(self.port)
-        self.command = [sys.executable, "-I", "-S", str(folder / "batos.py")]
+        self.probe.kernels = lambda: [pid for pid in self.pids if alive(pid)]
+        self.base = Release("", self.code, Path(sys.executable), None)
         self.watchdog: Watchdog | None = None
         self._thread: threading.Thread | None = None
 
@@ -89,9 +124,10 @@ class Bench:
         """Say what each start of the stand-in does; the last holds for all that follow."""
         (self.folder / "plan.json").write_text(json.dumps(starts))
 
-    def start(self) -> Watchdog:
+    def start(self, **more: object) -> Watchdog:
         """Start a watchdog."""
-        self.watchdog = Watchdog(self.settings, self.probe, command=self.command, backoff=Backoff(0.05))
+        backoff = more.pop("backoff", Backoff(0.05))
+        self.watchdog = Watchdog(self.settings, lambda _: self.probe, base=self.base, backoff=backoff, **more)
         self._thread = threading.Thread(target=self.watchdog.run)
         self._thread.start()
         return self.watchdog
@@ -124,14 +160,15 @@ def alive(pid: int) -> bool:
     """Tell whether a process runs (a zombie does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
 @pytest.fixture
-def bench(home: Path, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def bench(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
     """Make benches; whatever they started is gone afterwards."""
     made: list[Bench] = []
+    before = dict(os.environ)
 
     def make(**settings: object) -> Bench:
         folder = tmp_path / f"kernel{len(made)}"
@@ -145,3 +182,5 @@ def bench(home: Path, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         for pid in each.pids:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
+    for name in set(os.environ) - set(before):
+        del os.environ[name]

@@ -10,6 +10,15 @@ from hypothesis import strategies as st
 from batos.watchdog.backoff import HEALTHY_SECONDS, Backoff
 
 
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @given(st.floats(0.5, 600), st.integers(1, 200), st.integers())
 def test_pauses_stay_between_nothing_and_the_most(most, ends, seed):
     """However often the kernel ends, no pause is longer than the most or negative."""
@@ -17,18 +26,30 @@ def test_pauses_stay_between_nothing_and_the_most(most, ends, seed):
     assert all(0 < backoff.pause(0) <= most for _ in range(ends))
 
 
-def test_pauses_double():
-    """Without jitter each pause is twice the one before, up to the most."""
-    backoff = Backoff(4, jitter=0)
-    assert [backoff.pause(0) for _ in range(5)] == [0.5, 1, 2, 4, 4]
+def test_pauses_double_up_to_the_limit():
+    """Without jitter each pause is twice the one before; beyond the limit it is the most."""
+    backoff = Backoff(60, limit=4, jitter=0, clock=Clock())
+    assert [backoff.pause(0) for _ in range(6)] == [0.1, 0.2, 0.4, 0.8, 60, 60]
+    assert backoff.exhausted
 
 
-def test_good_service_is_remembered():
-    """A kernel that served a minute starts the count anew."""
-    backoff = Backoff(60, jitter=0)
-    for _ in range(5):
+def test_good_service_does_not_count():
+    """A kernel that served a while is started again at once, however often that happens."""
+    backoff = Backoff(60, limit=2, jitter=0, clock=Clock())
+    assert {backoff.pause(HEALTHY_SECONDS) for _ in range(20)} == {0.1}
+    assert not backoff.exhausted
+
+
+def test_ends_are_forgotten_after_the_window():
+    """What ended before the window began counts no more."""
+    clock = Clock()
+    backoff = Backoff(60, limit=2, window=10, jitter=0, clock=clock)
+    for _ in range(3):
         backoff.pause(0)
-    assert backoff.pause(HEALTHY_SECONDS) == 0.5
+    assert backoff.exhausted
+    clock.now = 10.5
+    assert not backoff.exhausted
+    assert backoff.pause(0) == 0.1
 
 
 def test_jitter_varies():

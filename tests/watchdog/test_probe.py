@@ -34,7 +34,7 @@ def settings(home, monkeypatch) -> Settings:
 
 def test_a_method_survives_the_kernels_death(settings, until):
     """A kernel that was killed is replaced, and the new one answers with what the old one learned."""
-    watchdog = Watchdog(settings, Probe(settings))
+    watchdog = Watchdog(settings)
     thread = threading.Thread(target=watchdog.run)
     thread.start()
 

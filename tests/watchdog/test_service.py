@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 from batos.watchdog import files
+from batos.watchdog.backoff import Backoff
 from batos.watchdog.process import is_kernel
+from batos.watchdog.vessel import Vessel
 
 from .conftest import alive
 
@@ -18,7 +21,7 @@ class TestServing:
         b.plan("serve")
         b.start()
         until(lambda: b.state == "serving")
-        assert b.probe.ping(1) == b"pong"
+        assert b.probe.ping(1)["ready"] is True
         assert b.status["kernel_pid"] == b.pids[0]
         assert b.status["pid"] == os.getpid()
         assert files.read_pid(b.home / "run" / "kernel.pid") == b.pids[0]
@@ -91,11 +94,19 @@ class TestRestarts:
         until(lambda: b.state == "serving")
         log = (b.home / "run" / "watchdog.log").read_text()
         assert "exit code 1" in log
-        assert "times in a row" in log
+
+    def test_too_many_quick_ends_are_told_and_tried_slowly(self, bench, until):
+        """Beyond the limit the state is `failing`, the hint says where to look, and the pause is the longest one."""
+        b = bench()
+        b.plan(1)
+        b.start(backoff=Backoff(3600, limit=3))
+        until(lambda: b.state == "failing")
+        assert len(b.pids) == 4
+        assert "run/kernel.log" in str(b.status["hint"])
 
     def test_a_stopped_process_is_replaced(self, bench, until):
-        """A kernel that no longer answers (SIGSTOP) is replaced after two missed pings."""
-        b = bench(stop_grace_seconds=0.2)
+        """A kernel that no longer answers (SIGSTOP) is replaced, without waiting for it to hear a request."""
+        b = bench(stop_grace_seconds=3600)
         b.plan("serve")
         b.start()
         until(lambda: b.state == "serving")
@@ -134,37 +145,67 @@ class TestRestarts:
 
 class TestAdoption:
     def test_the_kernel_of_a_dead_watchdog_is_adopted(self, bench, until):
-        """A kernel that answers is not started twice; it is stopped with the watchdog that adopted it."""
+        """A kernel that runs is not started twice; it is stopped with the watchdog that adopted it."""
         b = bench()
         b.plan("serve")
-        first = b.start()
-        until(lambda: b.state == "serving")
-        first._kernel, kernel = (
-            None,
-            first._kernel,
-        )  # what a crash of the watchdog leaves behind: the kernel and its pid
-        pid_file = b.home / "run" / "kernel.pid"
-        first.stop()
-        until(lambda: b.state == "stopped")
-        pid_file.write_text(f"{b.pids[0]}\n")
+        kernel = _orphan(b, until)
         b.start()
         until(lambda: b.state == "serving")
         assert len(b.pids) == 1
-        assert is_kernel(b.pids[0])
+        assert is_kernel(b.pids[0], b.home)
         b.stop()
         assert kernel.poll() is not None
 
-    def test_a_kernel_that_somebody_else_started_is_left_running(self, bench, until):
-        """A kernel without a pid file of ours is watched, and left alone at the end."""
+    def test_it_is_found_without_its_number(self, bench, until):
+        """A watchdog that died before it wrote the number of the kernel down leaves one that is found all the same."""
         b = bench()
         b.plan("serve")
-        first = b.start()
+        _orphan(b, until)
+        (b.home / "run" / "kernel.pid").unlink()
+        b.start()
         until(lambda: b.state == "serving")
-        first._kernel, kernel = None, first._kernel
-        first.stop()
-        until(lambda: b.state == "stopped")
+        assert len(b.pids) == 1
+        assert files.read_pid(b.home / "run" / "kernel.pid") == b.pids[0]
+
+    def test_a_stopped_orphan_is_replaced(self, bench, until):
+        """An orphan that does not answer is not doubled but replaced."""
+        b = bench(ready_seconds=0.5)
+        b.plan("serve")
+        kernel = _orphan(b, until)
+        os.kill(kernel.pid, signal.SIGSTOP)
+        b.start()
+        until(lambda: b.state == "serving" and len(b.pids) == 2)
+        assert not alive(b.pids[0])
+
+    def test_what_an_adopted_kernel_started_ends_with_it(self, bench, until):
+        """Kill -9 of an adopted kernel leaves none of its children."""
+        b = bench()
+        b.plan("parent", "serve")
+        kernel = _orphan(b, until)
+        child = int((b.folder / "child").read_text())
+        b.start()
+        until(lambda: b.state == "serving")
+        os.kill(kernel.pid, signal.SIGKILL)
+        until(lambda: not alive(child), "the child's end")
+        until(lambda: b.state == "serving" and len(b.pids) == 2)
+
+    def test_a_kernel_that_somebody_else_started_is_left_running(self, bench, until):
+        """A kernel that no watchdog started is watched, and left alone at the end."""
+        b = bench()
+        b.plan("serve")
+        process = subprocess.Popen(b.base.command())
+        until(lambda: b.probe.ping(1))
         b.start()
         until(lambda: b.state == "serving")
         b.stop()
-        assert alive(b.pids[0])
-        kernel.kill()
+        assert alive(process.pid)
+        process.kill()
+        process.wait()
+
+
+def _orphan(bench, until):
+    """Start a kernel as a watchdog does that is killed right afterwards; gives it."""
+    vessel = Vessel(bench.settings, lambda _: bench.probe)
+    vessel.launch(bench.base)
+    until(lambda: bench.probe.ping(1))
+    return vessel.kernel

@@ -1,204 +1,212 @@
-"""The Allopoietic Upgrade: what is valid is carried out once and reported; what is not stops nothing."""
+"""The Allopoietic Upgrade with a stand-in kernel: carried out once, proven or taken back, and reported."""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import time
 
 import pytest
 
-from batos.watchdog import steps, upgrade
-from batos.watchdog.files import read_json
+from batos.watchdog import logbook
+from batos.watchdog.files import write_json
+from batos.watchdog.instructions import NAME
+
+from .drops import drop, ended, report, reports
 
 OK = [sys.executable, "-c", "print('step ran')"]
 
 
-def drop(home, value, *, settled: bool = False):
-    """Drop an instruction file, as old as it must be to be judged."""
-    file = home / upgrade.NAME
-    file.write_text(value if isinstance(value, str) else json.dumps(value))
-    if settled:
-        old = time.time() - 10
-        os.utime(file, (old, old))
-    return file
+def _edit(text: str) -> list[str]:
+    """A step that changes the code."""
+    return [sys.executable, "-c", f"open('batos.py', 'a').write({text!r})"]
 
 
-def report(home, name):
-    """The report of an upgrade."""
-    return read_json(home / f"update_report.{name}.json")
+@pytest.fixture
+def serving(bench, until):
+    """Make a bench that serves, with a plan for the kernels' starts."""
 
-
-class TestWithAKernel:
-    def test_an_upgrade_runs_its_steps_and_proves_the_new_kernel(self, bench, until):
-        """Steps run, another kernel serves, the file becomes `.done`, the report tells all."""
-        b = bench()
-        b.plan("serve")
+    def make(*plan: int | str, **settings):
+        b = bench(**settings)
+        b.plan("serve", *plan)
         b.start()
         until(lambda: b.state == "serving")
-        drop(b.home, {"id": "one", "steps": [{"run": OK, "timeout_s": 20}]})
-        until((b.home / "update_instructions.one.done.json").exists)
+        return b
+
+    return make
+
+
+class TestDone:
+    def test_steps_run_beside_what_serves_and_the_link_is_switched(self, serving, until):
+        """The steps change a copy, the old code stays as it was, and the copy is what serves afterwards."""
+        b = serving("serve")
+        before = (b.code / "batos.py").read_text()
+        drop(b.home, {"id": "one", "steps": [{"run": OK, "timeout_s": 20}, {"run": _edit("\n# newer\n")}]})
+        until(lambda: ended(b.home, "one", "done"))
         until(lambda: b.state == "serving")
         told = report(b.home, "one")
         assert told["verdict"] == "done"
-        assert told["proof"]["answered"] is True
+        assert told["proof"]["done"] is True
         assert told["steps"][0]["output"] == "step ran\n"
-        assert told["steps"][0]["exit_code"] == 0
+        assert told["serves"]["release"] == b.status["release"] == "one"
+        assert (b.code / "batos.py").read_text() == before
+        assert (b.home / "releases" / "current" / "batos.py").read_text() == before + "\n# newer\n"
+        assert "of one" in (b.home / "run" / "kernel.log").read_text()
         assert len(b.pids) == 2
-        assert not (b.home / upgrade.NAME).exists()
+        assert not (b.home / NAME).exists()
 
-    def test_an_empty_object_means_restart_with_proof(self, bench, until):
-        """`{}` restarts the kernel; the id is the time."""
-        b = bench()
-        b.plan("serve")
-        b.start()
-        until(lambda: b.state == "serving")
+    def test_an_empty_object_means_restart_with_proof(self, serving, until):
+        """`{}` restarts the kernel from the code that serves; the id is the time."""
+        b = serving("serve")
         drop(b.home, {})
         until(lambda: list(b.home.glob("update_instructions.*.done.json")))
         assert len(b.pids) == 2
+        assert not (b.home / "releases").exists()
 
-    def test_a_failing_step_ends_the_upgrade_and_the_kernel_serves_again(self, bench, until):
-        """The steps after the failing one do not run, the file becomes `.failed`, a kernel serves."""
-        b = bench()
-        b.plan("serve")
-        b.start()
+    def test_two_files_in_a_row_are_two_upgrades(self, serving, until):
+        """A second file that is dropped while the first is carried out is carried out after it."""
+        b = serving("serve")
+        drop(b.home, {"id": "first", "steps": [{"run": [sys.executable, "-c", "import time; time.sleep(0.5)"]}]})
+        until(lambda: not (b.home / NAME).exists())
+        drop(b.home, {"id": "second", "steps": [{"run": _edit("\n# second\n")}]})
+        until(lambda: ended(b.home, "first", "done") and ended(b.home, "second", "done"))
         until(lambda: b.state == "serving")
+        assert b.status["release"] == "second"
+        assert {entry.name for entry in (b.home / "releases").iterdir()} == {"first", "second", "current"}
+
+    def test_only_the_last_releases_are_kept(self, serving, until):
+        """Of older releases and backups only those are kept that a way back may need."""
+        b = serving("serve")
+        for name in ("a", "b", "c", "d"):
+            drop(b.home, {"id": name, "steps": [{"run": OK}]})
+            until(lambda n=name: ended(b.home, n, "done") and b.state == "serving")
+        assert {entry.name for entry in (b.home / "releases").iterdir()} == {"c", "d", "current"}
+        assert {entry.name for entry in (b.home / "backups").iterdir()} == {"upgrade-c", "upgrade-d"}
+
+
+class TestTakenBack:
+    def test_a_failing_step_stops_nothing(self, serving, until):
+        """The steps after the failing one do not run, and the old kernel goes on without having been stopped."""
+        b = serving("serve")
         drop(b.home, {"id": "bad", "steps": [{"run": [sys.executable, "-c", "exit(7)"]}, {"run": OK}]})
-        until((b.home / "update_instructions.bad.failed.json").exists)
+        until(lambda: ended(b.home, "bad", "failed"))
         until(lambda: b.state == "serving")
         assert [step["exit_code"] for step in report(b.home, "bad")["steps"]] == [7]
         assert "exit code 7" in report(b.home, "bad")["error"]
+        assert len(b.pids) == 1
+        assert not list((b.home / "releases").iterdir())
 
-    def test_a_kernel_that_is_not_proven_fails_the_upgrade(self, bench, until):
-        """A new kernel that ends before it answers makes the upgrade fail; supervision goes on."""
-        b = bench()
-        b.plan("serve", 1, "serve")
-        b.start()
+    def test_a_kernel_that_ends_in_its_proof_is_taken_back(self, serving, until):
+        """The old code serves again, the report says why, and the new release is gone."""
+        b = serving(1, "serve")
+        drop(b.home, {"id": "dead", "health_timeout_s": 20, "steps": [{"run": OK}]})
+        until(lambda: ended(b.home, "dead", "failed"))
         until(lambda: b.state == "serving")
-        drop(b.home, {"id": "dead", "health_timeout_s": 20})
-        until((b.home / "update_instructions.dead.failed.json").exists)
+        told = report(b.home, "dead")
+        assert told["verdict"] == "failed"
+        assert "ended before it was proven" in told["error"]
+        assert told["serves"]["release"] == b.status["release"] == ""
+        assert len(b.pids) == 3
+        assert "of code" in (b.home / "run" / "kernel.log").read_text().splitlines()[-1]
+        assert not list((b.home / "releases").iterdir())
+
+    def test_a_kernel_that_is_not_proven_in_time_is_taken_back(self, serving, until):
+        """A kernel that answers but does not prove itself serves nobody and is replaced by the old one."""
+        b = serving("unproven", "serve")
+        drop(b.home, {"id": "slow", "health_timeout_s": 0.5})
+        until(lambda: ended(b.home, "slow", "failed"))
         until(lambda: b.state == "serving")
-        assert report(b.home, "dead")["proof"]["answered"] is False
+        assert "not proven within 0.5 s" in report(b.home, "slow")["error"]
         assert len(b.pids) == 3
 
-    def test_malformed_instructions_stop_nothing(self, bench, until):
-        """A file that is refused leaves the kernel as it was."""
-        b = bench()
-        b.plan("serve")
-        b.start()
+    def test_an_image_that_was_migrated_is_put_back(self, serving, until):
+        """What the new kernel wrote into the image before it was given up is gone, and so are its new blobs."""
+        b = serving("write", "serve")
+        image, blobs = b.home / "live_image.fs", b.home / "live_image.fs.blob"
+        image.write_bytes(b"before")
+        (blobs / "0x01").mkdir(parents=True)
+        (blobs / "0x01" / "old.blob").write_bytes(b"old")
+        drop(b.home, {"id": "migrating"})
+        until(lambda: ended(b.home, "migrating", "failed"))
+        assert image.read_bytes() == b"before"
+        assert (blobs / "0x01" / "old.blob").read_bytes() == b"old"
+        assert report(b.home, "migrating")["image_put_back"] is True
+
+    def test_settings_are_put_back(self, serving, until):
+        """A `batos.toml` with which the new kernel was not proven makes place for the one that served."""
+        b = serving(1, "serve")
+        (b.home / "batos.toml").write_text("WORKERS = 3\n")
+        drop(b.home, {"id": "tuned"})
+        until(lambda: ended(b.home, "tuned", "failed"))
         until(lambda: b.state == "serving")
+        assert not (b.home / "batos.toml").exists()
+        assert (b.home / "batos.toml.tuned.failed").read_text() == "WORKERS = 3\n"
+        assert "put back" in report(b.home, "tuned")["settings"]
+
+    def test_a_stop_in_the_middle_takes_it_back(self, serving, until):
+        """A watchdog that is stopped while a step runs ends at once and reports the upgrade as failed."""
+        b = serving("serve")
+        drop(b.home, {"id": "long", "steps": [{"run": [sys.executable, "-c", "import time; time.sleep(600)"]}]})
+        until(lambda: b.state == "upgrading" and "Step" in str(b.status["message"]))
+        b.stop()
+        assert ended(b.home, "long", "failed")
+        assert "asked to stop" in report(b.home, "long")["error"]
+        assert not list((b.home / "releases").iterdir())
+
+
+class TestRefused:
+    def test_malformed_instructions_stop_nothing(self, serving, until):
+        """A file that is refused leaves the kernel as it was, and says so in a report."""
+        b = serving("serve")
         drop(b.home, {"id": "odd", "steps": "git pull"})
-        until(lambda: list(b.home.glob("update_instructions.*.failed.json")))
+        until(lambda: reports(b.home))
+        assert reports(b.home)[0]["verdict"] == "refused"
         assert len(b.pids) == 1
         assert b.probe.ping(5)
-
-    def test_instructions_run_once(self, bench, until):
-        """The same id again is refused."""
-        b = bench()
-        b.plan("serve")
-        b.start()
         until(lambda: b.state == "serving")
+
+    def test_a_half_written_file_is_carried_out_when_it_is_whole(self, serving, until):
+        """What is not valid JSON yet waits for its end."""
+        b = serving("serve")
+        (b.home / NAME).write_text('{"id": "ha')
+        until(lambda: b.probe.ping(1))
+        (b.home / NAME).write_text('{"id": "half"}')
+        until(lambda: ended(b.home, "half", "done"))
+        assert len(reports(b.home)) == 1
+
+    def test_instructions_run_once(self, serving, until):
+        """The same id again is refused."""
+        b = serving("serve")
         for ending in ("done", "failed"):
             drop(b.home, {"id": "twice"})
-            until(lambda ending=ending: list(b.home.glob(f"update_instructions.twice*.{ending}.json")))
+            until(lambda e=ending: list(b.home.glob(f"update_instructions.twice*.{e}.json")))
         assert len(b.pids) == 2
 
-    def test_an_interrupted_upgrade_is_closed_by_the_next_watchdog(self, bench, until):
-        """What a dead watchdog left in the middle is reported as failed and not run again."""
+
+class TestInterrupted:
+    """What a watchdog that died left is ended by the next one; the fault matrix does it with real ones."""
+
+    def test_before_anything_began(self, bench, until):
+        """Instructions that were taken but have no record are reported as failed and not run."""
         b = bench()
         b.plan("serve")
         (b.home / "update_instructions.half.running.json").write_text('{"id": "half"}')
         b.start()
         until(lambda: b.state == "serving")
-        assert (b.home / "update_instructions.half.failed.json").exists()
-        assert "middle" in report(b.home, "half")["error"]
+        assert ended(b.home, "half", "failed")
+        assert "before it began" in report(b.home, "half")["error"]
 
-
-class TestJudgement:
     @pytest.mark.parametrize(
-        ("value", "word"),
-        [
-            ([], "the file"),
-            ({"id": "../evil"}, "id"),
-            ({"steps": [{"run": []}]}, "steps.0.run"),
-            ({"steps": [{"run": ["echo"], "shell": True}]}, "steps.0.shell"),
-            ({"health_timeout_s": 0}, "health_timeout_s"),
-            ({"steps": [{"run": ["no-such-command-anywhere"]}]}, "no-such-command-anywhere"),
-            ({"unknown": 1}, "unknown"),
-        ],
+        ("stage", "verdict"), [(logbook.PREPARING, "failed"), (logbook.RETURNED, "failed"), (logbook.PROVEN, "done")]
     )
-    def test_what_is_wrong_is_named(self, home, value, word):
-        """Each invalid file is refused with the field that is wrong."""
-        drop(home, value)
-        found = upgrade.due(home)
-        assert found.instructions is None
-        assert word in found.error
-
-    def test_a_file_that_is_being_written_is_not_judged(self, home):
-        """Half of a JSON text is left alone for two seconds, then it is malformed."""
-        drop(home, '{"id": "ha')
-        assert upgrade.due(home) is None
-        assert not upgrade.waiting(home)
-        drop(home, '{"id": "ha', settled=True)
-        assert "not valid JSON" in upgrade.due(home).error
-        assert upgrade.waiting(home)
-
-    def test_no_file_is_nothing(self, home):
-        """Without a file there is nothing to do."""
-        assert upgrade.due(home) is None
-        assert not upgrade.waiting(home)
-
-    def test_a_world_writable_file_is_refused(self, home):
-        """Whoever could have written it may not command the watchdog."""
-        drop(home, {}).chmod(0o666)
-        assert "world-writable" in upgrade.due(home).error
-
-    def test_a_foreign_file_is_refused(self, home, monkeypatch):
-        """A file of another user is refused."""
-        drop(home, {})
-        monkeypatch.setattr(upgrade.os, "getuid", lambda: os.stat(home).st_uid + 1)
-        assert "another user" in upgrade.due(home).error
-
-    def test_a_link_is_refused(self, home):
-        """A symbolic link is not followed."""
-        (home / "real.json").write_text("{}")
-        (home / upgrade.NAME).symlink_to(home / "real.json")
-        assert "regular file" in upgrade.due(home).error
-
-
-class TestSteps:
-    def test_a_step_that_hangs_is_ended_with_its_children(self, tmp_path, until):
-        """After its time a step and what it started are gone."""
-        code = (
-            "import subprocess, sys, time; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
-        )
-        done = steps.run([sys.executable, "-c", code], 2, tmp_path)
-        assert done["exit_code"] is None
-        assert "did not end" in done["ending"]
-        from .conftest import alive
-
-        until(lambda: not alive(int(done["output"])), "the child's end")
-
-    def test_no_shell_reads_the_arguments(self, tmp_path):
-        """Arguments reach the command as they are."""
-        word = "a; touch evil $(touch evil) `touch evil`"
-        done = steps.run([sys.executable, "-c", "import sys; print(sys.argv[1])", word], 20, tmp_path)
-        assert done["output"].strip() == word
-        assert not (tmp_path / "evil").exists()
-
-    def test_long_output_is_kept_at_its_end(self, tmp_path):
-        """Of a flood of output the end is kept."""
-        done = steps.run([sys.executable, "-c", "print('x' * 300000); print('end')"], 20, tmp_path)
-        assert len(done["output"]) <= steps.OUTPUT_BYTES
-        assert done["output"].endswith("end\n")
-
-    def test_a_command_that_cannot_start_is_told(self, tmp_path):
-        """A file that is no program is an error in the report, not in the watchdog."""
-        done = steps.run([str(tmp_path)], 20, tmp_path)
-        assert done["exit_code"] is None
-        assert "could not start" in done["ending"]
-
-    def test_commands_are_looked_for_beside_the_interpreter(self):
-        """`pip` in a step is that of the environment."""
-        assert steps.search_path().startswith(os.path.dirname(sys.executable) + os.pathsep)
+    def test_in_a_stage(self, bench, until, stage, verdict):
+        """Before the proof it is taken back, after it it is finished; in both cases there is one report."""
+        b = bench()
+        b.plan("serve")
+        (b.home / "update_instructions.cut.running.json").write_text('{"id": "cut"}')
+        (b.home / "run").mkdir()
+        entry = {"id": "cut", "stage": stage, "old": "", "new": "", "keep_image": True, "kept": None}
+        write_json(b.home / "run" / logbook.FILE, {**entry, "report": {"id": "cut", "steps": []}})
+        b.start()
+        until(lambda: b.state == "serving")
+        assert report(b.home, "cut")["verdict"] == verdict
+        assert not (b.home / "run" / logbook.FILE).exists()
+        assert len(reports(b.home)) == 1
