@@ -5,61 +5,14 @@ Values are packed by `codec`. This module knows schemas only; what a command doe
 
 from __future__ import annotations
 
-import keyword
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from batos import codec
-from batos.codec import Ref
 from batos.errors import BadField, BadFrame, UnknownCommand
-
-
-def _selector(value: str) -> str:
-    if not value.isidentifier() or keyword.iskeyword(value) or value.startswith("_"):
-        raise ValueError("a selector is a Python identifier that is no keyword and has no leading underscore")
-    return value
-
-
-def _name(value: str) -> str:
-    if not value.isidentifier() or keyword.iskeyword(value) or value.startswith("_"):
-        raise ValueError("a name is a Python identifier without a leading underscore")
-    if is_oid_text(value):
-        raise ValueError("a name must not read as an oid")
-    return value
-
-
-def _target(value: Any) -> Any:
-    if isinstance(value, Ref):
-        return value
-    if type(value) is int and 0 <= value < 1 << 64:
-        return Ref(value.to_bytes(8, "big"))
-    if isinstance(value, str) and value:
-        if len(value) == 16 and is_oid_text(value):
-            return Ref(bytes.fromhex(value))
-        if value.isdecimal() and value.isascii() and int(value) < 1 << 64:
-            return Ref(int(value).to_bytes(8, "big"))
-        return value
-    raise ValueError("a target is a root object's name, an oid (16 hex digits or an integer) or a reference")
-
-
-def is_oid_text(value: str) -> bool:
-    """Tell whether a text reads as an oid: 16 hex digits, or decimal digits."""
-    if value.isdecimal():
-        return True
-    return len(value) == 16 and all(c in "0123456789abcdefABCDEF" for c in value)
-
-
-Selector = Annotated[str, Field(max_length=200), AfterValidator(_selector)]
-Name = Annotated[str, Field(max_length=200), AfterValidator(_name)]
-Target = Annotated[Any, BeforeValidator(_target)]
-Kwargs = dict[Selector, Any]
-
-
-class Schema(BaseModel):
-    """Base of all messages: strict types, unknown fields are left alone."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+from batos.fields import Kwargs, Name, OnTarget, Request, Schema, Selector, Target
+from batos.wire_image import AsOf, Changes, Diff, Explain, ImageWork, Snapshot
 
 
 class Parameter(Schema):
@@ -123,26 +76,14 @@ def _named(brief: dict[str, Any], name: str) -> bool:
     return isinstance(parameters, list) and any(isinstance(p, dict) and p.get("name") == name for p in parameters)
 
 
-class Request(Schema):
-    """What every command has: `id` comes back in each reply, `request_id` names a cycle durably."""
-
-    command: str
-    id: Any = None
-    request_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-
-
-class _OnTarget(Request):
-    target_oid: Target
-
-
-class InitiateCognitiveCycle(_OnTarget):
+class InitiateCognitiveCycle(OnTarget):
     """Start a cognitive cycle."""
 
     mission_brief: MissionBrief
     proceed: bool = True
 
 
-class Send(_OnTarget):
+class Send(OnTarget):
     """Send a message to an object."""
 
     selector: Selector
@@ -152,7 +93,7 @@ class Send(_OnTarget):
     intent: str | None = None
 
 
-class Translate(_OnTarget):
+class Translate(OnTarget):
     """Turn words into a request; `remembered` true asks the image's memory of words alone, no model."""
 
     text: Annotated[str, Field(min_length=1)]
@@ -192,7 +133,7 @@ class Cycles(Request):
     limit: Annotated[int, Field(gt=0, le=10_000)] = 100
 
 
-class Install(_OnTarget):
+class Install(OnTarget):
     """Install the Architect's own source: audit, trial, version, provenance."""
 
     selector: Selector
@@ -200,7 +141,7 @@ class Install(_OnTarget):
     examples: list[Example] = []
 
 
-class Inspect(_OnTarget):
+class Inspect(OnTarget):
     """Show an object."""
 
 
@@ -211,24 +152,17 @@ class Objects(Request):
     limit: Annotated[int, Field(gt=0, le=100_000)] = 1000
 
 
-class History(_OnTarget):
+class History(OnTarget):
     """List the versions of a method."""
 
     selector: Selector
 
 
-class Rollback(_OnTarget):
+class Rollback(OnTarget):
     """Reinstall an old version as a new one."""
 
     selector: Selector
     version: Annotated[int, Field(gt=0)]
-
-
-class Explain(_OnTarget):
-    """Give the provenance of a version."""
-
-    selector: Selector
-    version: Annotated[int, Field(gt=0)] | None = None
 
 
 class Create(Request):
@@ -239,19 +173,19 @@ class Create(Request):
     name: Name | None = None
 
 
-class Clone(_OnTarget):
+class Clone(OnTarget):
     """Clone an object."""
 
     name: Name | None = None
 
 
-class SetSlots(_OnTarget):
+class SetSlots(OnTarget):
     """Set data slots."""
 
     slots: Annotated[dict[Selector, Any], Field(min_length=1)]
 
 
-class Remove(_OnTarget):
+class Remove(OnTarget):
     """Remove a method, a slot, or the whole object."""
 
     selector: Selector | None = None
@@ -282,10 +216,11 @@ class Search(Request):
 
 
 class Models(Request):
-    """List, load, unload or pin models."""
+    """List, load, unload or pin models; take adapters in and give them to personas."""
 
-    action: Literal["list", "load", "unload", "pin"] = "list"
+    action: Literal["list", "load", "unload", "pin", "unpin", "adopt", "attach", "detach"] = "list"
     name: str | None = None
+    persona: str | None = None
 
 
 class Subscribe(Request):
@@ -296,6 +231,16 @@ class Subscribe(Request):
 
 class Bare(Request):
     """A command without fields of its own."""
+
+
+class Shutdown(Request):
+    """End the kernel in order.
+
+    Attributes:
+        grace_s: How long cycles may take to the end of their states, in seconds; 0 lets them begin these again.
+    """
+
+    grace_s: Annotated[float, Field(ge=0)] = 0.0
 
 
 COMMANDS: dict[str, type[Request]] = {
@@ -313,6 +258,8 @@ COMMANDS: dict[str, type[Request]] = {
     "history": History,
     "rollback": Rollback,
     "explain": Explain,
+    "diff": Diff,
+    "as_of": AsOf,
     "create": Create,
     "clone": Clone,
     "set": SetSlots,
@@ -320,11 +267,15 @@ COMMANDS: dict[str, type[Request]] = {
     "remember": Remember,
     "forget": Forget,
     "search": Search,
+    "undo": Bare,
+    "snapshot": Snapshot,
+    "changes": Changes,
+    "image": ImageWork,
     "models": Models,
     "subscribe": Subscribe,
     "status": Bare,
     "ping": Bare,
-    "shutdown": Bare,
+    "shutdown": Shutdown,
 }
 
 

@@ -27,6 +27,8 @@ LAYERS = (
     ("guardian",),
     ("journal",),
     ("wire",),
+    ("wire_image",),
+    ("fields",),
     ("codec", "plain", "settings", "errors"),
 )
 """From the top down; a part may import what stands below it, and what SIDEWAYS says beside it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ZODB.POSException import POSKeyError
+
 from batos import codec
 from batos.image import lookup, registry
 from batos.image.methods import MethodVersion
@@ -54,7 +56,7 @@ def objects(view: View, prototype: Target | None, limit: int) -> list[dict[str, 
     above = view.resolve(prototype) if prototype is not None else None
     named = registry.names(view)
     rows: list[dict[str, Any]] = []
-    for obj in _everyone(view):
+    for obj in everyone(view):
         if len(rows) >= limit:
             break
         if above is not None and (obj is above or not any(other is above for other in lookup.walk(obj))):
@@ -83,6 +85,18 @@ def understands(view: View, obj: UvmObject) -> list[dict[str, Any]]:
     return rows
 
 
+def everyone(view: View) -> Iterator[UvmObject]:
+    """Root objects by name, then registered ones; what a recovered image has lost is left out (`image check` tells)."""
+    seen: set[bytes] = set()
+    for _name, obj in sorted((name, obj) for name, obj in view.root.items() if isinstance(obj, UvmObject)):
+        seen.add(view.ref(obj).oid)
+        if _is_there(obj):
+            yield obj
+    for oid, obj in view.root.get(registry.REGISTRY, {}).items():
+        if oid not in seen and _is_there(obj):
+            yield obj
+
+
 def shown(view: View, value: Any) -> Any:
     """A slot's value for people: plain data, or `{"kind", "size"}` for what is not plain data or too large."""
     try:
@@ -94,6 +108,14 @@ def shown(view: View, value: Any) -> Any:
     except codec.CodecError:
         return {"kind": type(value).__name__, "size": _size(value)}
     return plain if packed <= LARGE_BYTES else {"kind": type(value).__name__, "size": packed}
+
+
+def _is_there(obj: UvmObject) -> bool:
+    try:
+        obj._p_activate()
+    except POSKeyError:
+        return False
+    return True
 
 
 def _data(obj: UvmObject) -> list[tuple[str, Any]]:
@@ -110,16 +132,6 @@ def _methods(obj: UvmObject) -> dict[str, dict[str, Any]]:
         for selector, value in sorted(own(obj).items())
         if isinstance(value, MethodVersion)
     }
-
-
-def _everyone(view: View) -> Iterator[UvmObject]:
-    seen: set[bytes] = set()
-    for _name, obj in sorted((name, obj) for name, obj in view.root.items() if isinstance(obj, UvmObject)):
-        seen.add(view.ref(obj).oid)
-        yield obj
-    for oid, obj in view.root.get(registry.REGISTRY, {}).items():
-        if oid not in seen:
-            yield obj
 
 
 def _size(value: Any) -> int | None:

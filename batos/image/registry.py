@@ -18,12 +18,12 @@ from ZODB.blob import Blob
 
 from batos.codec import Ref
 from batos.errors import BadField, NotAllowed, UnknownTarget
-from batos.image import methods
+from batos.fields import is_oid_text
+from batos.image import methods, senders
 from batos.image.genesis import PRIMORDIAL
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
 from batos.image.values import Unstorable, from_plain
-from batos.wire import is_oid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +90,8 @@ def clone(view: View, target: Target, name: str | None = None) -> Ref:
         if slot.startswith(("_v_", "_p_")) or slot in (REMOVED, methods.REMOVED):
             continue
         setattr(copy, slot, _copied(slot, value))
+        if isinstance(value, MethodVersion):
+            senders.add(view, copy, slot, value._source)
     return register(view, copy, name)
 
 

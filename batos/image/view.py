@@ -9,8 +9,8 @@ from ZODB.POSException import POSKeyError
 
 from batos.codec import Ref
 from batos.errors import Stopping, UnknownTarget
+from batos.fields import is_oid_text
 from batos.image.objects import UvmObject
-from batos.wire import is_oid_text
 
 if TYPE_CHECKING:
     from threading import Event
