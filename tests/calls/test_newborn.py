@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from batos.codec import Ref
 from batos.errors import BadField, MethodError, NotAllowed
 from batos.image import mirrors, registry
-from batos.image.store import Image
 from tests.calls.conftest import make
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.image.store import Image
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,6 +14,7 @@ import pytest
 from batos.errors import SandboxRefused
 from batos.sandbox.runner import Sandbox
 from batos.sandbox.tasks import verdict
+from tests.sandbox.attacks.alone import BECOME_ORDINARY
 from tests.sandbox.memory_world import MemoryWorld
 
 ROOT = Path(__file__).parents[2]
@@ -84,20 +85,10 @@ async def test_levels_of_other_systems_refuse_here(require):
     assert require in sandbox.refusal.message
 
 
-# Become user 1234, who may read files (the interpreter may lie in root's home) and nothing else.
-BECOME = """
-import ctypes, os, struct
-libc = ctypes.CDLL(None)
-libc.prctl(8, 1, 0, 0, 0)
-os.setgroups([]); os.setresgid(1234, 1234, 1234); os.setresuid(1234, 1234, 1234)
-only = struct.pack("=IIIIII", 4, 4, 4, 0, 0, 0)
-number = 126 if os.uname().machine == "x86_64" else 91
-libc.syscall(number, struct.pack("=Ii", 0x20080522, 0), only)
-libc.prctl(47, 2, 2, 0, 0)
-"""
 ORDINARY = """
 import asyncio, json, sys
 from batos.sandbox.runner import Sandbox
+from tests.sandbox.attacks.alone import BECOME_ORDINARY
 from tests.sandbox.memory_world import MemoryWorld
 async def main():
     sandbox, world = Sandbox(pool=1, without=frozenset(json.loads(sys.argv[1]))), MemoryWorld()
@@ -116,7 +107,7 @@ asyncio.run(main())
 async def test_an_ordinary_user_has_the_same_level(without):
     """A kernel that runs as an ordinary user reaches the level `full` too, with and without user namespaces."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", BECOME + ORDINARY, json.dumps(without), cwd=ROOT, stdout=subprocess.PIPE
+        sys.executable, "-c", BECOME_ORDINARY + ORDINARY, json.dumps(without), cwd=ROOT, stdout=subprocess.PIPE
     )
     out, _ = await process.communicate()
     level, layers, result, uid = json.loads(out)

@@ -62,7 +62,7 @@ RESULTS = [
     Attack("system_exit", "raise SystemExit(0)", alone="dies", control="import os\ntry: raise SystemExit(0)\nexcept SystemExit as e: os._exit(e.code)"),
     Attack("interrupt", "raise KeyboardInterrupt", alone="dies", control="import os, signal\nsignal.signal(2, signal.SIG_DFL)\nos.kill(os.getpid(), 2)"),
     Attack("poison_builtins", "import builtins\nbuiltins.len = None\nbuiltins.str = None\nbuiltins.repr = None\nraise ValueError('x')", alone="spoils"),
-    Attack("poison_packing", "import json, pprint, batos.codec, ormsgpack\nfor m in (batos.codec, ormsgpack, json):\n    for n in dir(m):\n        if not n.startswith('__'): setattr(m, n, None)\nreturn True and 2", alone="spoils", control="import json\njson.dumps = None\nreturn 2"),
+    Attack("poison_packing", "import json, pprint, batos.codec, ormsgpack\nfor m in (batos.codec, ormsgpack, json):\n    for n in dir(m):\n        if not n.startswith('__'): setattr(m, n, None)\nreturn 2", alone="spoils", control="import json\njson.dumps = None\nreturn 2"),
     Attack("poison_output", "import sys\nsys.stdout.write = None\nsys.stdout = None\nclass O:\n    take = write = None\nsys.stderr = O()\nprint('x')\nraise ValueError", alone="spoils", control="import builtins\nbuiltins.str = None\nraise ValueError"),
 ]  # fmt: skip
 TEXT = [

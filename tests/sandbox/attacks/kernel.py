@@ -71,7 +71,7 @@ ATTACKS = [
     Attack("same_hash", _RAW + "numbers = [1 + k * ((1 << 61) - 1) for k in range(20000)]\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(2, pack(numbers)), [], ''])))" + STAY, alone="hangs", control=_QUADRATIC),
     Attack("same_hash_keys", _RAW + "numbers = [[1 + k * ((1 << 61) - 1), 0] for k in range(20000)]\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(12, pack(numbers)), [], ''])))" + STAY, alone="hangs", control=_QUADRATIC),
     Attack("question_flood", SAY + "while True: transmit(['load', self, []])", alone="hangs", control="import queue\nq = queue.Queue()\nwhile True: q.put(q)"),
-    Attack("unread_answers", _RAW + "word = frame(pack(['load', 0, []]).replace(b'\\x00', pack(self), 1)) if 0 else b''\nfrom batos.sandbox.guest import activation\nword = frame(activation.codec.pack(['load', self, []]))\nwhile True: raw(word)", alone="hangs", control="import socket\na, b = socket.socketpair()\nwhile True: a.send(b'x' * 1000)"),
+    Attack("unread_answers", _RAW + "from batos.sandbox.guest import activation\nword = frame(activation.codec.pack(['load', self, []]))\nwhile True: raw(word)", alone="hangs", control="import socket\na, b = socket.socketpair()\nwhile True: a.send(b'x' * 1000)"),
     Attack("send_flood", "while True:\n    try: self.nothing()\n    except Exception: pass", alone="hangs", control="while True: pass"),
     Attack("own_recursion", "return self.attack()", alone="spoils", control="def f(): return f()\nreturn f()"),
     Attack("output_word", said("['done', True, [], 'x' * (1 << 24)]"), control="import sys\nreturn len('x' * (1 << 24)) > 1 << 20"),
