@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from batos import codec, wire
-from batos.errors import BatosError, Busy, MethodError, Stopping, TooLarge, to_wire
+from batos.errors import BadField, BatosError, Busy, MethodError, Stopping, TooLarge, to_wire
 from batos.kernel import binding
 from batos.kernel.doorkeeper import Doorkeeper
 from batos.kernel.outgoing import Outgoing
@@ -143,7 +143,7 @@ class Bridge:
         except BatosError as error:
             self._last_word(peer, error.details.pop("request_id", None), error_reply(error))
             return
-        if message.get("command") in _AT_ONCE:
+        if message["command"] in _AT_ONCE:
             self._answer_at_once(message, peer)
         else:
             self._begin(message, peer, len(frame))
@@ -155,7 +155,9 @@ class Bridge:
             text = f"The message has {len(frame)} bytes, the limit MAX_MESSAGE_BYTES is {limit}"
             raise TooLarge(text, request_id=peek_id(frame))
         message = wire.read_frame(frame)
-        if message.get("command") in _ALWAYS:
+        if not isinstance(message.get("command"), str):
+            raise BadField("`command` is missing or is not a text", request_id=message.get("id"))
+        if message["command"] in _ALWAYS:
             return message
         if len(self._tasks) >= self._settings.queue_limit:
             raise Busy(

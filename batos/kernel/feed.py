@@ -69,7 +69,12 @@ class Feed:
 
     def cycle(self, record: Record, step: Step) -> None:
         """A cycle took a step."""
-        event = {"event": "cycle", "cycle_id": record["cycle_id"], "selector": record["selector"], "from": record["state"]}
+        event = {
+            "event": "cycle",
+            "cycle_id": record["cycle_id"],
+            "selector": record["selector"],
+            "from": record["state"],
+        }
         if step.to is not None:
             event["to"] = step.to
         if step.changes.get("awaiting"):

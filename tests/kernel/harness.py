@@ -98,10 +98,10 @@ class Client:
 
     _ids = itertools.count(1)
 
-    def __init__(self, kernel: Kernel, *, key: bool = True) -> None:
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+    def __init__(self, kernel: Kernel, *, key: bool = True, context: zmq.Context | None = None) -> None:
+        self.socket = (context or zmq.Context.instance()).socket(zmq.DEALER)
         self.socket.linger = 0
-        if key:
+        if key and kernel.env.get("BATOS_CURVE") != "off":
             keys = kernel.home / "keys"
             self.socket.curve_serverkey, _ = zmq.auth.load_certificate(keys / "server.key")
             self.socket.curve_publickey, self.socket.curve_secretkey = zmq.auth.load_certificate(
