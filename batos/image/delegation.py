@@ -29,12 +29,22 @@ MAX_REMEMBERED = 50_000
 PROTOCOL = frozenset({"_clone_persistent_", "_doesNotUnderstand_", "_process_synthesis_"})
 """Names that start with an underscore and are found by delegation all the same: messages of the system itself."""
 
+# The class's own functions, called directly: by an object's attributes they would cost three times as much.
 _jar = Persistent._p_jar.__get__
+_activate = Persistent._p_activate
+_slot = Persistent.__getattribute__
+_plain_attribute = object.__getattribute__
 _quick: set[str] = set()
 
 
 class Behaviour:
     """What answers a message by running: a method or a primitive. It never changes, only its slot does."""
+
+    __slots__ = ()
+
+
+class Delegating:
+    """What has slots and may stand among the parents of another; `UvmObject` is the only one."""
 
     __slots__ = ()
 
@@ -110,38 +120,32 @@ class _Quick:
     def __get__(self, obj: UvmObject | None, cls: type) -> Any:
         if obj is None:
             raise AttributeError(self.name)
-        name = self.name
         try:
-            entry = _jar(obj).remembered.holders[obj, name]
+            entry = _jar(obj).remembered.holders[obj, self.name]
         except (KeyError, AttributeError):
-            found = find(obj, name)
-        else:
-            if type(entry) is not Found:
-                if entry is not None:
-                    return own(entry)[name]
-                raise AttributeError(name)
-            found = entry
-        if found is None:
-            raise AttributeError(name)
-        return found.value
+            entry = find(obj, self.name)
+        if type(entry) is Found:
+            return entry.value
+        if entry is None:
+            raise AttributeError(self.name)
+        return _slot(entry, self.name)
 
 
 def own(obj: UvmObject) -> dict[str, Any]:
     """An object's own slots, for reading at once only: never keep it, never write to it."""
-    obj._p_activate()  # `__dict__` alone does not load a ghost
-    return obj.__dict__
+    _activate(obj)  # `__dict__` alone does not load a ghost
+    slots: dict[str, Any] = _plain_attribute(obj, "__dict__")
+    return slots
 
 
-def parents(obj: UvmObject) -> list[UvmObject]:
+def parents(obj: UvmObject) -> list[Any]:
     """An object's own parents, in order; the slot holds a list or one object."""
-    from batos.image.objects import UvmObject
-
     value = own(obj).get("parents")
     if value is None:
         return []
     listed = value if isinstance(value, (list, tuple)) else [value]
     # Lists can be changed in place past the check of the assignment.
-    return [parent for parent in listed if isinstance(parent, UvmObject)]
+    return [parent for parent in listed if isinstance(parent, Delegating)]
 
 
 def walk(obj: UvmObject) -> Iterator[UvmObject]:

@@ -21,7 +21,7 @@ from batos.image.values import Unstorable, check_storable
 _APART = ("_p_", "_v_")
 
 
-class UvmObject(Persistent):  # type: ignore[misc]
+class UvmObject(delegation.Delegating, Persistent):  # type: ignore[misc]
     """An object of the Living Image.
 
     Args:

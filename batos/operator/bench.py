@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from batos.settings import Settings
 
 BENCHES: dict[str, str] = {
+    "image": "the Living Image: reads, lookups, commits, size and opening, beside bare ZODB and SQLite",
     "bridge": "round trips, pipelines and memory of the Synaptic Bridge, beside a bare echo",
     "translate": "words that become the right message, beside the same weights asked without the translator",
     "synth": "missions that come out right, beside the same weights asked once",

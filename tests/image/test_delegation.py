@@ -112,8 +112,7 @@ class Connections(RuleBasedStateMachine):
         obj = self.object(who, number)
         if isinstance(obj.parents, list):
             listed = obj.parents
-            obj.alpha_ = obj.beta if hasattr(obj, "beta") else None
-            del obj.alpha_
+            self.everything_is_found()
             listed.append(self.object(who, other))
             obj._p_changed = True
             self.seen[who][number]["parents"] = [*self.seen[who][number]["parents"], other]
