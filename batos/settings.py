@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     max_new_tokens: Positive = _setting(2048, "tokens of one answer")
     cycle_tokens: Positive = _setting(16384, "tokens that a cycle may write in all")
     cycle_seconds: PositiveSeconds = _setting(900, "time of a cycle, waiting for an approval not counted")
+    failure_limit: Annotated[int, Field(ge=0)] = _setting(
+        3, "failures of a version of a method before it is repaired, twice as many in a row before it is shut off; 0: never"
+    )
+    record_every: Annotated[int, Field(ge=0)] = _setting(
+        20, "one in so many good calls is kept for the harm rule; 0: none"
+    )
     retention_days: Annotated[float, Field(ge=0)] = _setting(30, "history kept by pack; method versions always stay")
     allowed_modules: Annotated[tuple[str, ...], NoDecode] = _setting(
         (), "modules that generated code may import, comma-separated; empty: the pure standard library"

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from batos import codec
 from batos.errors import BadField, BadFrame, UnknownCommand
 from batos.fields import Kwargs, Name, OnTarget, Request, Schema, Selector, Target
+from batos.wire_cognition import Capabilities, Converse, Correct, Failures, Repair, Replay
 from batos.wire_image import AsOf, Changes, Diff, Explain, ImageWork, Snapshot
 
 
@@ -253,6 +254,12 @@ COMMANDS: dict[str, type[Request]] = {
     "cycle": CycleInfo,
     "cycles": Cycles,
     "install": Install,
+    "correct": Correct,
+    "repair": Repair,
+    "capabilities": Capabilities,
+    "failures": Failures,
+    "replay": Replay,
+    "converse": Converse,
     "inspect": Inspect,
     "objects": Objects,
     "history": History,

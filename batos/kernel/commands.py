@@ -13,6 +13,7 @@ from batos.image import cycles, mirrors, registry
 from batos.image.acting import ACTING
 from batos.kernel import learned
 from batos.kernel.clients import Clients
+from batos.kernel.cognition_commands import CognitionCommands
 from batos.kernel.follow_commands import FollowCommands
 from batos.kernel.image_commands import ImageCommands
 from batos.kernel.model_commands import ModelCommands
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Any, Peer, Emit], Awaitable[Message]]
 
 _RECENT = 3
-_GROUPS: tuple[type[Group], ...] = (FollowCommands, ImageCommands, ModelCommands, TimeCommands)
+_GROUPS: tuple[type[Group], ...] = (CognitionCommands, FollowCommands, ImageCommands, ModelCommands, TimeCommands)
 """Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""
 
 
@@ -181,7 +182,8 @@ class Commands:
 
     async def _history(self, request: wire.History, peer: Peer, emit: Emit) -> Message:
         versions = (await self._uvm.image.read(learned.history, request.target_oid, request.selector)).value
-        return {"status": "OK", "versions": versions}
+        law = (await self._uvm.image.read(learned.law, request.target_oid, request.selector)).value
+        return {"status": "OK", "versions": versions, "examples": law}
 
     async def _explain(self, request: wire_image.Explain, peer: Peer, emit: Emit) -> Message:
         told = (

@@ -1,24 +1,33 @@
-"""Weights for the personas: from the image's blobs, else from the cache, else fetched; visible all the while."""
+"""Weights and adapters for the personas: from the image's blobs, else from the cache, else fetched; visible all the while.
+
+Where the engine wants 4-bit folders, one is made of a GGUF file once and kept in the image beside it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import BatosError, NoWeights, UnknownTarget
-from batos.image import blobs
+from batos.image import blobs, minds
 from batos.mind import select, sources
+from batos.mind.protocol import AdapterSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batos.image.store import Image
     from batos.mind.protocol import ModelSpec
     from batos.settings import Settings
 
+Quantize = Callable[["ModelSpec", Path], Awaitable[None]]
+
 _log = logging.getLogger("batos.weights")
+_NF4 = "@nf4"
 _MIB = 1 << 20
 _SAY_SECONDS = 10.0
 
@@ -38,6 +47,10 @@ class Provision:
         self._specs: dict[str, ModelSpec] = {}
         self._states: dict[str, dict[str, Any]] = {}
         self._stop = False
+        self._laid: dict[str, Path] = {}
+        self._folders: list[tempfile.TemporaryDirectory[str]] = []
+        self.quantize: Quantize | None = None
+        """Makes a 4-bit folder of a GGUF model; None where the engine does not want one."""
 
     def statistics(self) -> dict[str, Any]:
         """For each model that was asked for: `state` (fetching, entering, ready, missing), bytes `done` and `total`."""
@@ -46,10 +59,31 @@ class Provision:
     def close(self) -> None:
         """Stop a fetch in progress; what has come stays in the cache."""
         self._stop = True
+        for folder in self._folders:
+            folder.cleanup()
 
-    def model_name(self, persona: str) -> str:
-        """The model of a persona."""
+    async def model_name(self, persona: str) -> str:
+        """The model of a persona: as the setting says, else as the image says, else the default for this machine."""
+        if not self._settings.persona_models:
+            said = (await self._image.read(minds.assigned, persona)).value["model"]
+            if said:
+                return str(said)
         return select.model_for(self._settings, persona)
+
+    async def adapter(self, persona_or_name: str) -> AdapterSpec | None:
+        """The adapter of a persona, or the one of that name; None for a persona without one.
+
+        Raises:
+            UnknownTarget: There is no adapter of that name.
+        """
+        name = persona_or_name
+        if name.upper() in minds.PERSONAS:
+            name = (await self._image.read(minds.assigned, name)).value["adapter"]
+        if not name:
+            return None
+        sha256 = (await self._image.read(minds.adapter_digest, name)).value
+        folder = await asyncio.to_thread(self._laid_out, minds.blob_name(name), sha256)
+        return AdapterSpec(name=name, path=str(folder), sha256=sha256)
 
     async def spec(self, persona_or_model: str) -> ModelSpec:
         """Where a persona's model, or a named model, lies; waits for its weights.
@@ -58,8 +92,8 @@ class Provision:
             NoWeights: No source has them.
         """
         name = persona_or_model
-        if name.upper() in ("ALFRED", "BRICK", "ROBIN", "BABS", ""):
-            name = self.model_name(name.upper() or self._settings.default_persona_model)
+        if name.upper() in (*minds.PERSONAS, ""):
+            name = await self.model_name(name.upper() or self._settings.default_persona_model)
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             if name not in self._specs:
@@ -69,6 +103,8 @@ class Provision:
     async def _make(self, name: str) -> ModelSpec:
         try:
             spec = await self._enter(name)
+            if self.quantize is not None and spec.kind == "gguf":
+                spec = await self._in_four_bits(spec, self.quantize)
         except BatosError:
             self._states[name] = {"state": "missing"}
             raise
@@ -78,6 +114,28 @@ class Provision:
     async def _enter(self, name: str) -> ModelSpec:
         """From the image, else into it."""
         return await asyncio.to_thread(self._enter_now, name)
+
+    async def _in_four_bits(self, spec: ModelSpec, quantize: Quantize) -> ModelSpec:
+        """The 4-bit folder of a GGUF model, from the image, else made and taken in."""
+        name = spec.name + _NF4
+        if not (await self._image.read(blobs.has, name)).value:
+            self._states[spec.name] = {"state": "quantizing"}
+            with tempfile.TemporaryDirectory(dir=self._settings.home, prefix=".batos-nf4-") as place:
+                folder = Path(place) / "nf4"
+                await quantize(spec, folder)
+                source = f"{spec.name} {spec.sha256}"
+                await asyncio.to_thread(blobs.adopt_folder, self._image, folder, name=name, source=source)
+        folder = await asyncio.to_thread(self._laid_out, name, "")
+        return replace(spec, path=str(folder), kind="transformers")
+
+    def _laid_out(self, name: str, version: str) -> Path:
+        """A folder of the image's weights under its own file names: links to the blobs, as long as the kernel runs."""
+        key = f"{name} {version}"
+        if key not in self._laid:
+            place = tempfile.TemporaryDirectory(dir=self._settings.home, prefix=".batos-folder-")
+            self._folders.append(place)
+            self._laid[key] = blobs.folder(self._image, name, Path(place.name))
+        return self._laid[key]
 
     def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):

@@ -13,21 +13,26 @@ import batos
 from batos.calls.caller import Caller
 from batos.cognition.orchestrator import Orchestrator
 from batos.cognition.services import Record, Services, Step
-from batos.errors import BadField, BatosError
-from batos.image import migrations, outbox
+from batos.errors import BatosError
+from batos.image import migrations, minds, outbox
 from batos.image.store import Image
 from batos.journal import Journal
 from batos.kernel import narrator
+from batos.kernel.adoption import Adoption
 from batos.kernel.bridge import Bridge
 from batos.kernel.commands import Commands
 from batos.kernel.feed import Feed
+from batos.kernel.heartbeat import Heartbeat
 from batos.kernel.learning import Learner
 from batos.kernel.primitives import Primitives
+from batos.kernel.proof import Proof
 from batos.kernel.provision import Provision
+from batos.kernel.repair import Keeper
 from batos.kernel.scribe import Scribe
 from batos.kernel.translate import KernelTranslator
+from batos.kernel.upkeep import Upkeep
 from batos.memory import catalog, golden
-from batos.mind.service import open_mind
+from batos.mind.service import HostMind, open_mind
 from batos.sandbox.runner import Sandbox
 from batos.sandbox.world import Limits
 from batos.settings import Settings
@@ -46,6 +51,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         db_file: The image; None takes the setting.
         blob_dir: Its blobs; None takes the setting.
         settings: All settings; None reads them from the environment.
+        prove: The record of an upgrade that must say `proven` before anybody is served; None serves at once.
     """
 
     image: Image
@@ -54,13 +60,19 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
     orchestrator: Orchestrator
 
     def __init__(
-        self, db_file: str | Path | None = None, blob_dir: str | Path | None = None, settings: Settings | None = None
+        self,
+        db_file: str | Path | None = None,
+        blob_dir: str | Path | None = None,
+        settings: Settings | None = None,
+        prove: Path | None = None,
     ) -> None:
         settings = settings or Settings.load()
         named = {"db_file": db_file, "blob_dir": blob_dir}
         self.settings = settings.model_copy(
             update={key: str(value) for key, value in named.items() if value is not None}
         )
+        self.proof = Proof(prove)
+        self._grace = 0.0
         self._started = time.monotonic()
         self._stop = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
@@ -96,8 +108,14 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             modules=settings.allowed_modules,
             bare=settings.guardian_policy == "warn",
         )
+        self.upkeep = Upkeep(self.image, settings.retention_days)
         self._provision = Provision(self.image, settings)
-        self.mind = open_mind(settings, self._provision.spec)
+        self.mind = open_mind(settings, self._provision.spec, self._provision.adapter)
+        self.adoption = Adoption(self.image, self.mind, self._provision, settings)
+        if isinstance(self.mind, HostMind):
+            self.mind.pinned.update((await self.image.read(minds.pins)).value)
+            if self.mind.choice.engine == "transformers":
+                self._provision.quantize = self.mind.quantize
         self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
         self.caller = Caller(
             self.image,
@@ -110,7 +128,10 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             objects=settings.call_objects,
         )
         services = Services(self.image, self.mind, self.sandbox, settings)
+        self._services, self._migrated = services, applied
         self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
+        self.keeper = self.caller.witness = Keeper(self)
+        self._heartbeat = Heartbeat(self)
         self.feed = Feed(
             {
                 "image": lambda: {"tid": self.image.statistics()["tid"]},
@@ -121,25 +142,44 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         self.bridge = Bridge(settings, Commands(self).handle)
         self.bridge.bind()
         await self.sandbox.start()
-        await self._scribe.start()
 
     async def run(self) -> None:
         """Serve until `shutdown` is asked for."""
         serving = asyncio.create_task(self.bridge.serve(), name="bridge")
+        stopping = asyncio.create_task(self._stop.wait())
+        beginning = asyncio.create_task(self._begin(), name="begin")
+        await asyncio.wait({serving, stopping, beginning}, return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            beginning.result()
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, beginning):
+            task.cancel()
+        if serving.done():
+            serving.result()  # a fault of the bridge is a crash, which the watchdog hears of
+        await self.orchestrator.rest(self._grace)
+        serving.cancel()
+        await asyncio.gather(serving, beginning, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        """Prove that this kernel works where that is asked, then take up the work."""
+        if not await self.proof.give(self._services, self.sandbox, self._migrated):
+            self.stop()
+            return
+        await self._scribe.start()
         resumed = await self.orchestrator.resume()
         self._in_background(self._learn_codex, "golden dataset")
         self._in_background(self._load_default_model, "default model")
+        self._in_background(self.keeper.run, "self-repair")
+        self._in_background(self._heartbeat.run, "heartbeat")
         narrator.ready(self.settings, resumed, self.sandbox.level, self.sandbox.refusal)
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if serving.done():
-            serving.result()  # a fault of the bridge is a crash, which the watchdog hears of
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
 
-    def stop(self) -> None:
-        """Ask `run` to return; safe to call from a signal handler of the loop."""
+    def stop(self, grace: float = 0.0) -> None:
+        """Ask `run` to return; safe to call from a signal handler of the loop.
+
+        Args:
+            grace: How long cycles may take to the end of their states, in seconds.
+        """
+        self._grace = grace
         self._stop.set()
 
     async def shutdown(self) -> None:
@@ -175,24 +215,22 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             "cycles": cycles,
             "mind": mind,
             "calls": self.caller.statistics(),
+            "repair": self.keeper.statistics(),
+            "heartbeat": self._heartbeat.statistics(),
             "bridge": {**self.bridge.statistics(), **self.feed.statistics()},
             "journal": self._scribe.statistics(),
         }
 
-    async def models(self, action: str, name: str | None) -> dict[str, Any]:
-        """Answer the command `models`.
-
-        Raises:
-            BadField: `name` is missing, or the action is not there yet.
-        """
-        if action != "list":
-            if not name:
-                raise BadField("`name` is missing")
-            if action == "pin":
-                raise BadField("Models cannot be pinned yet")
-            await (self.mind.load(name) if action == "load" else self.mind.unload(name))
+    async def models(self) -> dict[str, Any]:
+        """What the command `models` answers: the mind's statistics, weights on their way, adapters."""
         statistics = self.mind.statistics()
-        return {**statistics, "models": statistics.get("models", []), "provision": self._provision.statistics()}
+        adapters = (await self.image.read(minds.adapters)).value
+        return {
+            **statistics,
+            "models": statistics.get("models", []),
+            "provision": self._provision.statistics(),
+            "adapters": adapters,
+        }
 
     def _narrate(self, record: Record, step: Step) -> None:
         narrator.step(record, step)
@@ -226,14 +264,19 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
         else:
             await self._log_loaded(persona)
+            await self.adoption.adopt_all()
 
     async def _log_loaded(self, persona: str) -> None:
         """Write which model was loaded into the metacognition log; the scripted mind has none."""
         models = self.mind.statistics().get("models", [])
         for name in [model["name"] for model in models if model.get("state") == "loaded"]:
-            line = {"timestamp": datetime.now(UTC).isoformat(), "cycle_id": None, "event_type": "MODEL_LOADED"}
-            line |= {"current_state": None, "persona": persona, "model": name}
-            await self.image.transact(outbox.append, line, note="model loaded")
+            line = {"cycle_id": None, "event_type": "MODEL_LOADED", "current_state": None}
+            await self.log({**line, "persona": persona, "model": name})
+
+    async def log(self, line: dict[str, Any]) -> None:
+        """Write a line of the metacognition log that belongs to no cycle."""
+        stamped = {"timestamp": datetime.now(UTC).isoformat(), **line}
+        await self.image.transact(outbox.append, stamped, note=str(line["event_type"]).lower().replace("_", " "))
         self._scribe.wake()
 
 

@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from batos.codec import CodecError
 from batos.errors import BadField, BatosError, Cancelled, ModelError, to_wire
 from batos.mind.frames import read_frame, write_frame
-from batos.mind.protocol import GenerateRequest, ModelSpec
+from batos.mind.protocol import AdapterSpec, GenerateRequest, ModelSpec
 from batos.mind.residency import Residency
 
 if TYPE_CHECKING:
@@ -75,7 +76,14 @@ class Host:
     def _do(self, number: int, job: dict[str, Any]) -> Any:
         if self._is_cancelled(number):
             raise Cancelled
-        actions = {"generate": self._generate, "embed": self._embed, "load": self._load, "unload": self._unload}
+        actions = {
+            "generate": self._generate,
+            "embed": self._embed,
+            "load": self._load,
+            "unload": self._unload,
+            "quantize": self._quantize,
+            "check_adapter": self._check_adapter,
+        }
         action = actions.get(job["op"])
         if action is None:
             raise BadField(f"the mind host knows no {job['op']!r}")
@@ -83,6 +91,7 @@ class Host:
 
     def _generate(self, number: int, job: dict[str, Any]) -> dict[str, Any]:
         engine = self._engine(number, job)
+        engine.adapt(AdapterSpec(**job["adapter"]) if "adapter" in job else None)
         request = GenerateRequest(**job["request"])
 
         def on_token(text: str) -> None:
@@ -105,8 +114,25 @@ class Host:
         self._models.drop(job["name"])
         self._tell_models()
 
+    def _quantize(self, number: int, job: dict[str, Any]) -> None:
+        from batos.mind.transformers_engine import quantize
+
+        spec = ModelSpec(**job["model"])
+        self._send({"loading": spec.name, "id": number})
+        try:
+            quantize(Path(spec.path), Path(job["folder"]))
+        finally:
+            self._tell_models()
+
+    def _check_adapter(self, number: int, job: dict[str, Any]) -> dict[str, Any]:
+        del number
+        from batos.mind import adapters
+
+        return adapters.check(AdapterSpec(**job["adapter"]), ModelSpec(**job["model"]))
+
     def _engine(self, number: int, job: dict[str, Any]) -> Any:
         spec = ModelSpec(**job["model"])
+        self._models.pinned = frozenset(job.get("pinned", ()))
         if self._models.has(spec):
             return self._models.get(spec)
         self._send({"loading": spec.name, "id": number})

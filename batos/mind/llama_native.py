@@ -127,6 +127,26 @@ class Model:
             self.handle = None
 
 
+class Lora:
+    """An adapter for a model, from a GGUF file.
+
+    Raises:
+        ModelError: The file is broken, or made for another base.
+    """
+
+    def __init__(self, model: Model, path: str) -> None:
+        self._lib = library()
+        self.handle = self._lib.llama_adapter_lora_init(model.handle, path.encode())
+        if not self.handle:
+            raise ModelError(f"llama.cpp cannot load the adapter: {_last_words()}", "It is made for another model.")
+
+    def close(self) -> None:
+        """Free it; contexts that use it must be closed before."""
+        if self.handle:
+            self._lib.llama_adapter_lora_free(self.handle)
+            self.handle = None
+
+
 class Slot(NamedTuple):
     """One token to compute: its position, the sequences that it belongs to, and whether its logits are wanted."""
 
@@ -194,6 +214,18 @@ class Context:
 
         pointer = self._lib.llama_get_logits_ith(self.handle, row)
         return np.ctypeslib.as_array(pointer, shape=(self._model.vocab_size,))
+
+    def adapt(self, lora: Lora | None, scale: float) -> None:
+        """Compute with an adapter from now on, or with none.
+
+        Raises:
+            ModelError: llama.cpp does not take it.
+        """
+        handles = (self._lib.llama_adapter_lora_p_ctypes * 1)(*([lora.handle] if lora is not None else []))
+        scales = (ctypes.c_float * 1)(scale)
+        count = 1 if lora is not None else 0
+        if self._lib.llama_set_adapters_lora(self.handle, handles, count, scales) != 0:
+            raise ModelError(f"llama.cpp does not take the adapter: {_last_words()}")
 
     def share(self, source: int, target: int) -> None:
         """Make a sequence begin with what another one has read."""

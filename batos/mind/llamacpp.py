@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import Cancelled, ContextTooLong
-from batos.mind import chat
+from batos.mind import adapters, chat
 from batos.mind.constraints import Constraint, Grammar
 from batos.mind.corelock import core_lock
 from batos.mind.device import cores
 from batos.mind.drafting import Draft, samplings
-from batos.mind.llama_native import Context, Model, Sampler, Slot, tokenizer, version
+from batos.mind.llama_native import Context, Lora, Model, Sampler, Slot, tokenizer, version
 from batos.mind.prompt_cache import SEQUENCE, PromptCache
-from batos.mind.protocol import GenerateReply, GenerateRequest, ModelSpec, OnToken
+from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, ModelSpec, OnToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 8
 CHUNK = 64
+WEIGHING = 1
 
 
 @dataclass(slots=True)
@@ -61,7 +62,9 @@ class LlamaEngine:
         threads = min(int(spec.extra.get("threads", cores())), cores())
         cells = self._limit + self._limit // 2
         self._context = Context(self._model, cells=cells, sequences=SIDE_BY_SIDE, batch=CHUNK, threads=threads)
-        self._cache = PromptCache(self._context, CHUNK)
+        self._adapter = ""
+        self._adapters: dict[str, Lora] = {}
+        self._caches = {"": PromptCache(self._context, CHUNK)}
         self._tokenizer: Any = None
         self._grammars: dict[str, Grammar] = {}
 
@@ -80,6 +83,8 @@ class LlamaEngine:
         """
         started = time.monotonic()
         prompt = self._prompt(request)
+        if request.options:
+            return self._weighed(request, prompt, cancelled, started)
         drafts = [Draft(request.stop, on_token if i == 0 else None) for i in range(request.n)]
         grammar = self._grammar(request.schema)
         limit = min(request.max_tokens, self._limit - len(prompt))
@@ -92,11 +97,56 @@ class LlamaEngine:
             finish=tuple(draft.finish for draft in drafts),
             model=self._spec.name,
             model_sha256=self._spec.sha256,
+            adapter=self._adapter,
             engine=version(),
             prompt_tokens=len(prompt),
             completion_tokens=sum(draft.tokens for draft in drafts),
             seconds=time.monotonic() - started,
         )
+
+    def _weighed(
+        self, request: GenerateRequest, prompt: list[int], cancelled: Callable[[], bool], started: float
+    ) -> GenerateReply:
+        """Answer with the likeliest of the options, and how likely each is."""
+        with self._lock(cancelled=cancelled):
+            first = log_likelihoods(self._context.logits(self._read(prompt, cancelled)))
+            scores = tuple(self._weight(option, first, len(prompt)) for option in request.options)
+        return GenerateReply(
+            texts=(request.options[scores.index(max(scores))],),
+            finish=("stop",),
+            model=self._spec.name,
+            model_sha256=self._spec.sha256,
+            adapter=self._adapter,
+            engine=version(),
+            prompt_tokens=len(prompt),
+            seconds=time.monotonic() - started,
+            scores=scores,
+        )
+
+    def _weight(self, option: str, first: Any, position: int) -> float:
+        """The logarithm of an option's likelihood after a prompt that was read into sequence 0."""
+        tokens = self._model.tokens(option, marks=False)[:CHUNK]
+        total = float(first[tokens[0]])
+        if len(tokens) > 1:
+            self._context.share(SEQUENCE, WEIGHING)
+            self._context.compute([Slot(t, position + i, (WEIGHING,), True) for i, t in enumerate(tokens[:-1])])
+            total += sum(float(log_likelihoods(self._context.logits(i))[t]) for i, t in enumerate(tokens[1:]))
+            self._context.cut(WEIGHING)
+        return total
+
+    def adapt(self, adapter: AdapterSpec | None) -> None:
+        """Use an adapter from now on, or none; what was read with another is kept apart.
+
+        Raises:
+            ModelError: It is broken, or made for another base.
+        """
+        name = f"{adapter.name} {adapter.sha256}" if adapter is not None else ""
+        if adapter is not None and name not in self._adapters:
+            self._adapters[name] = Lora(self._model, str(adapters.as_gguf(adapter, self._spec)))
+            self._caches[name] = PromptCache(self._context, CHUNK)
+        if name != self._adapter:
+            self._context.adapt(self._adapters[name] if name else None, adapter.scale if adapter is not None else 0.0)
+            self._adapter = name
 
     def count_tokens(self, text: str) -> int:
         """Count tokens with the model's own tokenizer."""
@@ -104,13 +154,16 @@ class LlamaEngine:
 
     def statistics(self) -> dict[str, Any]:
         """Bytes of the weights, context, and how many prompt tokens were found already read."""
-        return {"bytes": self.bytes, "context": self._limit, "reused_tokens": self._cache.reused}
+        reused = sum(cache.reused for cache in self._caches.values())
+        return {"bytes": self.bytes, "context": self._limit, "reused_tokens": reused}
 
     def close(self) -> None:
         """Free the model."""
         self._grammars.clear()
         self._tokenizer = None
         self._context.close()
+        for lora in self._adapters.values():
+            lora.close()
         self._model.close()
 
     def _prompt(self, request: GenerateRequest) -> list[int]:
@@ -175,7 +228,7 @@ class LlamaEngine:
 
     def _read(self, prompt: list[int], cancelled: Callable[[], bool]) -> int:
         """Read the prompt into sequence 0, and give the row of its last token's logits."""
-        start = self._cache.begin(prompt)
+        start = self._caches[self._adapter].begin(prompt)
         chunk: list[Slot] = []
         while start < len(prompt):
             _check(cancelled)
@@ -183,7 +236,7 @@ class LlamaEngine:
             chunk = [Slot(prompt[i], i, (SEQUENCE,), i == len(prompt) - 1) for i in range(start, end)]
             self._context.compute(chunk)
             start = end
-            self._cache.note(prompt, end)
+            self._caches[self._adapter].note(prompt, end)
         return len(chunk) - 1
 
     def _step(self, live: Sequence[_Line]) -> list[tuple[_Line, int]]:
@@ -221,6 +274,14 @@ class LlamaEngine:
                 return
         if line.constraint is not None and line.constraint.complete:
             line.draft.end("stop")
+
+
+def log_likelihoods(logits: Any) -> Any:
+    """The logarithm of each token's likelihood, of an array of logits."""
+    import numpy as np
+
+    shifted = logits.astype(np.float64) - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
 
 
 def _check(cancelled: Callable[[], bool]) -> None:

@@ -21,6 +21,7 @@ class GenerateRequest:
         state: The PSM state (or CONVERSING, TRANSLATING) that asks.
         persona: The persona that speaks.
         model: Name of the model; empty asks the persona's.
+        adapter: Name of the adapter; empty asks the persona's.
         messages: Chat messages, `{"role": "system"|"user"|"assistant", "content": text}`, without the prefill.
         prefill: Text that the answer begins with; the reply's texts do not repeat it.
         stop: Texts that end the answer; they are not part of it.
@@ -29,6 +30,7 @@ class GenerateRequest:
         seed: Seed of the sampling; text i of a batch uses `seed + i`.
         n: How many texts are wanted.
         schema: A JSON schema that the answer must satisfy, or None.
+        options: Answers to weigh instead of writing one; an engine that cannot weigh writes by the schema.
         intent: The Architect's words of the mission.
         selector: The mission's selector.
     """
@@ -36,6 +38,7 @@ class GenerateRequest:
     state: str
     persona: str = ""
     model: str = ""
+    adapter: str = ""
     messages: tuple[dict[str, str], ...] = ()
     prefill: str = ""
     stop: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class GenerateRequest:
     seed: int = 0
     n: int = 1
     schema: dict[str, Any] | None = None
+    options: tuple[str, ...] = ()
     intent: str = ""
     selector: str = ""
 
@@ -57,20 +61,24 @@ class GenerateReply:
         finish: For each text why it ended: `stop` or `length`.
         model: Name of the model.
         model_sha256: Digest of its weights, empty where there are none.
+        adapter: Name and digest of the adapter that was used, empty without one.
         engine: Name and version of the engine.
         prompt_tokens: Tokens of the prompt.
         completion_tokens: Tokens of all texts together.
         seconds: Time that the generation took.
+        scores: For each option that was weighed the logarithm of its likelihood; empty where none was.
     """
 
     texts: tuple[str, ...]
     finish: tuple[str, ...] = ()
     model: str = ""
     model_sha256: str = ""
+    adapter: str = ""
     engine: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,16 @@ class ModelSpec:
     context: int = 8192
     kind: str = "gguf"
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterSpec:
+    """A LoRA adapter: its name, its folder on disk, its digest, and how strongly it counts."""
+
+    name: str
+    path: str
+    sha256: str = ""
+    scale: float = 1.0
 
 
 class Mind(Protocol):
@@ -112,6 +130,9 @@ class Engine(Protocol):
 
     def generate(self, request: GenerateRequest, on_token: OnToken, cancelled: Callable[[], bool]) -> GenerateReply:
         """Generate text; looks at `cancelled` between tokens."""
+
+    def adapt(self, adapter: AdapterSpec | None) -> None:
+        """Use an adapter from now on, or none; the base stays loaded."""
 
     def count_tokens(self, text: str) -> int:
         """Count tokens with the model's own tokenizer."""

@@ -1,4 +1,7 @@
-"""Which models are loaded in a host: a budget of bytes, the least lately used leaves first, none is loaded twice."""
+"""Which models are loaded in a host: a budget of bytes, the least lately used leaves first, none is loaded twice.
+
+Pinned models stay, whatever else is asked for.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ class Residency:
         self._make = make
         self._budget = budget
         self._loaded: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
+        self.pinned: frozenset[str] = frozenset()
         self.loads = 0
 
     def get(self, spec: ModelSpec) -> Any:
@@ -33,7 +37,7 @@ class Residency:
 
         Raises:
             NoWeights: Its file is not there.
-            ModelError: It cannot be loaded, or it alone is larger than the budget.
+            ModelError: It cannot be loaded, or the budget has no room for it beside what is pinned.
         """
         held = self._loaded.get(spec.name)
         if held is not None and held[0] == spec:
@@ -70,13 +74,18 @@ class Residency:
     def _make_room(self, name: str, size: int) -> None:
         if not self._budget:
             return
-        if size > self._budget:
+        staying = sum(held[1] for other, held in self._loaded.items() if other in self.pinned)
+        if size + staying > self._budget:
+            beside = f" beside {staying >> 20} MiB that are pinned" if staying else ""
+            hint = "Raise MEMORY_BUDGET, or choose a smaller model in PERSONA_MODELS."
             raise ModelError(
-                f"{name} takes {size >> 20} MiB, and the budget for models is {self._budget >> 20} MiB",
-                "Raise MEMORY_BUDGET, or choose a smaller model in PERSONA_MODELS.",
+                f"{name} takes {size >> 20} MiB, and the budget for models is {self._budget >> 20} MiB{beside}",
+                hint + " Or unpin one." * bool(staying),
             )
-        while self._loaded and size + sum(held[1] for held in self._loaded.values()) > self._budget:
-            self.drop(next(iter(self._loaded)))
+        for other in [other for other in self._loaded if other not in self.pinned]:
+            if size + sum(held[1] for held in self._loaded.values()) <= self._budget:
+                return
+            self.drop(other)
 
 
 def weight_bytes(path: Path) -> int:

@@ -1,25 +1,31 @@
 """The kernel's mind: local models in host processes, and which mind the settings ask for.
 
 Text is written in one host, embeddings are made in another (they need torch, text need not), each started on first
-need. The kernel process itself never loads an engine.
+need. The kernel process itself never loads an engine. Models that nobody asks for leave after a while, pinned ones stay.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import NoWeights
+from batos.errors import BatosError, ModelError, NoWeights
 from batos.mind import select
 from batos.mind.link import STALL_SECONDS, HostLink
-from batos.mind.protocol import GenerateReply, GenerateRequest, Mind, ModelSpec, OnToken
+from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, Mind, ModelSpec, OnToken
+from batos.mind.turns import Turns
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batos.settings import Settings
 
 Resolver = Callable[[str], "ModelSpec | Awaitable[ModelSpec]"]
+AdapterResolver = Callable[[str], "AdapterSpec | Awaitable[AdapterSpec | None] | None"]
 
 
 class HostMind:
@@ -31,6 +37,8 @@ class HostMind:
         budget: Bytes that loaded models may take; 0 for no limit.
         embedding: Name of the embedding model.
         stall_seconds: How long a host may work without a sign of life.
+        idle_seconds: Models that nobody asked for so long are unloaded, pinned ones excepted; 0 keeps them.
+        adapters: Which adapter a persona, or a name, has; None for no adapters at all.
         command: Another program than the mind host; for tests.
     """
 
@@ -42,9 +50,18 @@ class HostMind:
         budget: int = 0,
         embedding: str = "all-MiniLM-L6-v2",
         stall_seconds: float = STALL_SECONDS,
+        idle_seconds: float = 0.0,
+        adapters: AdapterResolver | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
         self._models = models
+        self._adapters = adapters
+        self._idle_seconds = idle_seconds
+        self._turns = Turns(lambda name: any(model["name"] == name for model in self._text.models))
+        self.pinned: set[str] = set()
+        self._used: dict[str, float] = {}
+        self._idling: asyncio.Task[None] | None = None
+        self._closed = False
         self._embedding = embedding
         self.choice = select.choose_engine(engine)
         arguments = (self.choice.engine, str(budget))
@@ -55,10 +72,13 @@ class HostMind:
     async def generate(self, request: GenerateRequest, on_token: OnToken | None = None) -> GenerateReply:
         """Generate text; see `Mind`."""
         spec = await self._spec(request.model or request.persona)
+        adapter = await self._adapter(request)
         self._counts["requests"] += 1
-        frame = {"op": "generate", "model": asdict(spec), "request": asdict(request), "stream": on_token is not None}
+        frame = {"op": "generate", "request": asdict(request), "stream": on_token is not None}
+        if adapter is not None:
+            frame["adapter"] = asdict(adapter)
         try:
-            reply = GenerateReply(**await self._text.call(frame, on_token))
+            reply = GenerateReply(**await self._in_turn(spec, frame, on_token))
         except Exception:
             self._counts["failures"] += 1
             raise
@@ -78,17 +98,39 @@ class HostMind:
     async def load(self, name: str) -> None:
         """Load a persona's model, or a named one, ahead of its first use."""
         spec = await self._spec(name)
-        link = self._vectors if spec.kind == "embedding" else self._text
-        await link.call({"op": "load", "model": asdict(spec)})
+        if spec.kind == "embedding":
+            await self._vectors.call({"op": "load", "model": asdict(spec)})
+        else:
+            await self._in_turn(spec, {"op": "load"})
 
     async def unload(self, name: str) -> None:
         """Let a model go; the host that has none left ends, and with it all its memory comes back."""
         spec = await self._spec(name)
         for link in (self._text, self._vectors):
             if any(model["name"] == spec.name for model in link.models):
-                await link.call({"op": "unload", "name": spec.name})
-                if not link.models:
-                    await link.stop()
+                async with self._turn(link, spec.name):
+                    await link.call({"op": "unload", "name": spec.name})
+                    if not link.models:
+                        await link.stop()
+
+    async def pin(self, name: str, *, pinned: bool = True) -> str:
+        """Make a model stay loaded once it is, or let it leave again; gives the model's name."""
+        spec = await self._spec(name)
+        (self.pinned.add if pinned else self.pinned.discard)(spec.name)
+        return spec.name
+
+    async def quantize(self, spec: ModelSpec, folder: Path) -> None:
+        """Make a 4-bit folder of a GGUF file, for the transformers engine; takes minutes."""
+        await self._in_turn(spec, {"op": "quantize", "folder": str(folder)})
+
+    async def check_adapter(self, spec: ModelSpec, adapter: AdapterSpec) -> dict[str, Any]:
+        """Try an adapter on its model; gives what it is.
+
+        Raises:
+            BadAdapter: It is not for this model, or broken; the message says which.
+        """
+        told: dict[str, Any] = await self._in_turn(spec, {"op": "check_adapter", "adapter": asdict(adapter)})
+        return told
 
     def statistics(self) -> dict[str, Any]:
         """Engine and why, models, memory, counts, and the hosts: plain data."""
@@ -99,13 +141,57 @@ class HostMind:
             "models": [*_models(self._text), *_models(self._vectors)],
             "memory": sum(int(host["memory"]) for host in hosts.values()),
             "hosts": hosts,
+            "pinned": sorted(self.pinned),
+            "waiting": self._turns.waiting,
+            "switches": self._turns.switches,
             **self._counts,
         }
 
     async def close(self) -> None:
         """End the hosts."""
+        self._closed = True
+        if self._idling is not None:
+            self._idling.cancel()
+            await asyncio.gather(self._idling, return_exceptions=True)
         await self._text.stop()
         await self._vectors.stop()
+
+    async def _in_turn(self, spec: ModelSpec, frame: dict[str, Any], on_token: OnToken | None = None) -> Any:
+        """Send a request to the text host when its turn has come."""
+        async with self._turn(self._text, spec.name):
+            if self._closed:
+                raise ModelError("the mind host was stopped", "Start the system again.")
+            self._watch_idle()
+            self._used[spec.name] = asyncio.get_running_loop().time()
+            try:
+                return await self._text.call({**frame, "model": asdict(spec), "pinned": list(self.pinned)}, on_token)
+            finally:
+                self._used[spec.name] = asyncio.get_running_loop().time()
+
+    def _turn(self, link: HostLink, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._turns.turn(name) if link is self._text else contextlib.nullcontext()
+
+    def _watch_idle(self) -> None:
+        if self._idle_seconds and self._idling is None:
+            self._idling = asyncio.create_task(self._unload_idle(), name="batos-mind-idle")
+
+    async def _unload_idle(self) -> None:
+        """Unload what nobody asked for, for ever."""
+        while True:
+            await asyncio.sleep(self._idle_seconds / 4)
+            now = asyncio.get_running_loop().time()
+            idle = [name for name, used in self._used.items() if now - used > self._idle_seconds]
+            for name in set(idle) - self.pinned:
+                del self._used[name]
+                with contextlib.suppress(BatosError):
+                    await self.unload(name)
+
+    async def _adapter(self, request: GenerateRequest) -> AdapterSpec | None:
+        name = request.adapter or request.persona
+        if self._adapters is None or not name:
+            return None
+        found = self._adapters(name)
+        return await found if inspect.isawaitable(found) else found
 
     async def _spec(self, name: str) -> ModelSpec:
         if callable(self._models):
@@ -118,12 +204,15 @@ class HostMind:
         return spec
 
 
-def open_mind(settings: Settings, models: Mapping[str, ModelSpec] | Resolver) -> Mind:
+def open_mind(
+    settings: Settings, models: Mapping[str, ModelSpec] | Resolver, adapters: AdapterResolver | None = None
+) -> Mind:
     """The mind that the setting ENGINE asks for.
 
     Args:
         settings: The settings.
         models: Where local models lie; see `HostMind`.
+        adapters: Which adapter a persona has; see `HostMind`.
 
     Raises:
         BadSetting: The script of the scripted engine cannot be read.
@@ -137,7 +226,14 @@ def open_mind(settings: Settings, models: Mapping[str, ModelSpec] | Resolver) ->
 
         return OpenAIMind(settings.openai_base_url, settings.openai_api_key, settings.persona_models)
     budget = select.memory_budget(settings)
-    return HostMind(models, engine=settings.engine, budget=budget, embedding=settings.sentence_transformer_model)
+    return HostMind(
+        models,
+        engine=settings.engine,
+        budget=budget,
+        embedding=settings.sentence_transformer_model,
+        idle_seconds=settings.model_idle_seconds,
+        adapters=adapters,
+    )
 
 
 def _models(link: HostLink) -> list[dict[str, Any]]:

@@ -18,11 +18,12 @@ import platformdirs
 
 from batos.errors import Cancelled, ContextTooLong, ModelError
 from batos.mind import chat
+from batos.mind.adapters import read
 from batos.mind.constraints import Constraint, Grammar
 from batos.mind.corelock import FileLock, core_lock
 from batos.mind.device import cores, installed
 from batos.mind.drafting import Draft, samplings
-from batos.mind.protocol import GenerateReply, GenerateRequest, ModelSpec, OnToken
+from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, ModelSpec, OnToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +70,8 @@ class TransformersEngine:
         self._limit = min(spec.context, trained)
         self._ends = _end_tokens(self._model, self._tokenizer)
         self._guide: Any = None
+        self._adapter = ""
+        self._adapters: dict[str, str] = {}
 
     def generate(self, request: GenerateRequest, on_token: OnToken, cancelled: Callable[[], bool]) -> GenerateReply:
         """Generate text; see `Engine`.
@@ -90,11 +93,41 @@ class TransformersEngine:
             finish=tuple(line.draft.finish for line in lines),
             model=self._spec.name,
             model_sha256=self._spec.sha256,
+            adapter=self._adapter,
             engine=f"transformers {self._library.__version__}, bitsandbytes {installed('bitsandbytes')}",
             prompt_tokens=len(prompt),
             completion_tokens=sum(line.draft.tokens for line in lines),
             seconds=time.monotonic() - started,
         )
+
+    def adapt(self, adapter: AdapterSpec | None) -> None:
+        """Use an adapter from now on, or none; the base stays as it is.
+
+        Raises:
+            ModelError: peft is missing, or the adapter is broken or made for another base.
+        """
+        name = f"{adapter.name} {adapter.sha256}" if adapter is not None else ""
+        if name == self._adapter:
+            return
+        if adapter is None:
+            self._model.disable_adapters()
+        else:
+            self._attach(name, adapter)
+        self._adapter = name
+
+    def _attach(self, name: str, adapter: AdapterSpec) -> None:
+        if not installed("peft"):
+            raise ModelError("adapters need peft", "Install BAT OS in full.")
+        if name not in self._adapters:
+            own = f"adapter{len(self._adapters)}"
+            read(adapter.name, Path(adapter.path))
+            try:
+                self._model.load_adapter(adapter.path, adapter_name=own, adapter_kwargs={"local_files_only": True})
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                raise ModelError(f"peft cannot load the adapter {adapter.name}: {error}") from None
+            self._adapters[name] = own
+        self._model.enable_adapters()
+        self._model.set_adapter(self._adapters[name])
 
     def count_tokens(self, text: str) -> int:
         """Count tokens with the model's own tokenizer."""
@@ -115,47 +148,11 @@ class TransformersEngine:
         folder = Path(self._spec.extra.get("quantized", kept))
         with FileLock(folder.with_name(folder.name + ".lock")):
             if not (folder / "config.json").is_file():
-                self._quantize(path, folder)
+                quantize(path, folder)
         return str(folder)
 
-    def _quantize(self, file: Path, folder: Path) -> None:
-        """Unpack a GGUF file, then load that in 4 bits and save it."""
-        fresh = folder.with_name(folder.name + ".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        library, source, plain = self._library, str(file.parent), fresh / "plain"
-        unpacked = library.AutoModelForCausalLM.from_pretrained(
-            source,
-            gguf_file=file.name,
-            dtype=self._torch.bfloat16,
-            quantization_config=library.GgufConfig(dequantize=True),
-        )
-        unpacked.save_pretrained(plain)
-        del unpacked
-        self._load(str(plain)).save_pretrained(fresh)
-        shutil.rmtree(plain)
-        library.AutoTokenizer.from_pretrained(source, gguf_file=file.name).save_pretrained(fresh)
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.replace(folder)
-
     def _load(self, folder: str) -> Any:
-        torch, library = self._torch, self._library
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        how: dict[str, Any] = {}
-        if "quantization_config" not in config:
-            how["quantization_config"] = library.BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16,
-            )
-        return library.AutoModelForCausalLM.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.bfloat16,
-            device_map={"": 0 if self._device == "cuda" else "cpu"},
-            **how,
-        ).eval()
+        return load_nf4(folder, self._device)
 
     def _tokens(self, text: str, *, marks: bool) -> list[int]:
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not marks)
@@ -247,6 +244,54 @@ class TransformersEngine:
     def _piece(self, token: int) -> bytes:
         """The bytes of a token; llguidance knows them for every kind of tokenizer."""
         return bytes(self._guide_tokenizer().decode_bytes([token]))
+
+
+def quantize(file: Path, folder: Path) -> None:
+    """Unpack a GGUF file, load that in 4 bits and save it in a folder, which is there whole or not at all.
+
+    Raises:
+        ModelError: A package is missing, or the file cannot be read.
+    """
+    torch, library = _libraries()
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    plain = fresh / "plain"
+    how = {"gguf_file": file.name, "dtype": torch.bfloat16}
+    unpack = library.GgufConfig(dequantize=True)
+    try:
+        unpacked = library.AutoModelForCausalLM.from_pretrained(str(file.parent), quantization_config=unpack, **how)
+        unpacked.save_pretrained(plain)
+        del unpacked
+        load_nf4(str(plain), "cuda" if torch.cuda.is_available() else "cpu").save_pretrained(fresh)
+        shutil.rmtree(plain)
+        library.AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).save_pretrained(fresh)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise ModelError(f"{file.name} cannot be brought to 4 bits: {error}") from None
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.replace(folder)
+
+
+def load_nf4(folder: str, device: str) -> Any:
+    """Load a folder in 4-bit NF4; one that was saved in 4 bits is taken as it is."""
+    torch, library = _libraries()
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    how: dict[str, Any] = {}
+    if "quantization_config" not in config:
+        how["quantization_config"] = library.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    return library.AutoModelForCausalLM.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        dtype=torch.bfloat16,
+        device_map={"": 0 if device == "cuda" else "cpu"},
+        **how,
+    ).eval()
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -25,6 +25,9 @@ class Double:
         text = act[what](rest, on_token, cancelled)
         return GenerateReply(texts=(text,) * request.n, finish=("stop",), model=self.spec.name, completion_tokens=1)
 
+    def adapt(self, adapter):
+        pass
+
     def embed(self, texts, cancelled):
         return [[float(len(text)), 0.0] for text in texts]
 

@@ -67,15 +67,84 @@ async def test_requests_get_their_own_answers(mind):
     assert [reply.texts[0] for reply in replies] == [str(n) for n in range(30)]
 
 
-async def test_death_is_an_error_for_all_who_wait(mind):
-    """A host that dies fails every waiting request with how it died and its last words; the next request works."""
+async def test_death_is_an_error_for_its_request_alone(mind):
+    """A host that dies fails the request that it worked on, with how it died and its last words; who waits is served."""
     results = await asyncio.gather(mind.generate(asked("die")), mind.generate(asked("say x")), return_exceptions=True)
-    assert all(isinstance(result, ModelError) for result in results)
+    assert isinstance(results[0], ModelError)
     assert "SIGKILL" in str(results[0])
     assert "a last word of a native library" in str(results[0])
-    assert (await mind.generate(asked("say again"))).texts == ("again",)
+    assert results[1].texts == ("x",)
     host = mind.statistics()["hosts"]["text"]
     assert (host["starts"], host["deaths"]) == (2, 1)
+
+
+async def test_many_requests_for_more_models_than_fit(tmp_path, fake_host):
+    """100 requests over 3 models with room for one: all answered, none loaded twice at once, few switches, nobody starves."""
+    for name in "abc":
+        (tmp_path / name).write_bytes(b"x" * 100)
+    specs = {name: ModelSpec(name=name, path=str(tmp_path / name)) for name in "abc"}
+    mind = HostMind(specs, engine="llama.cpp", command=fake_host, budget=150)
+    done = []
+
+    async def one(number):
+        reply = await mind.generate(
+            GenerateRequest(
+                state="X", model="abc"[number % 3], messages=({"role": "user", "content": f"say {number}"},)
+            )
+        )
+        assert len(mind.statistics()["models"]) == 1
+        done.append(number)
+        return reply.texts[0]
+
+    try:
+        answers = await asyncio.gather(*(one(number) for number in range(100)))
+        assert answers == [str(number) for number in range(100)]
+        assert mind.statistics()["switches"] <= 20
+        for model in range(3):  # of one model, first come first served
+            mine = [number for number in done if number % 3 == model]
+            assert mine == sorted(mine)
+        assert max(place - number for place, number in enumerate(done)) <= 3 * 8 * 3
+    finally:
+        await mind.close()
+
+
+async def test_pinned_models_stay(tmp_path, fake_host):
+    """A pinned model is not unloaded for another; one that does not fit beside it is refused and says why."""
+    for name, size in (("a", 1 << 20), ("b", 1 << 20), ("c", 2 << 20)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    specs = {name: ModelSpec(name=name, path=str(tmp_path / name)) for name in "abc"}
+    mind = HostMind(specs, engine="llama.cpp", command=fake_host, budget=2 << 20)
+    try:
+        await mind.pin("a")
+        await mind.load("a")
+        await mind.load("b")
+        with pytest.raises(ModelError, match="1 MiB that are pinned"):
+            await mind.load("c")
+        await mind.pin("a", pinned=False)
+        await mind.load("c")
+        assert [model["name"] for model in mind.statistics()["models"]] == ["c"]
+    finally:
+        await mind.close()
+
+
+async def test_idle_models_leave(tmp_path, fake_host):
+    """What nobody asks for leaves, and the host with its last model; a pinned one stays."""
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"x")
+    specs = {name: ModelSpec(name=name, path=str(tmp_path / name)) for name in "ab"}
+    mind = HostMind(specs, engine="llama.cpp", command=fake_host, idle_seconds=0.2)
+    try:
+        await mind.pin("a")
+        await mind.load("a")
+        await mind.load("b")
+        while [model["name"] for model in mind.statistics()["models"]] != ["a"]:
+            await asyncio.sleep(0.02)
+        await mind.pin("a", pinned=False)
+        await mind.load("a")
+        while mind.statistics()["hosts"]["text"]["pid"]:
+            await asyncio.sleep(0.02)
+    finally:
+        await mind.close()
 
 
 async def test_cancelled_task_stops_the_generation(mind):
@@ -183,12 +252,15 @@ async def test_resolver_may_be_asynchronous(spec, fake_host):
 
 
 async def test_close_ends_everything(mind, spec):
-    """After `close` no process is left, and those who waited have their error."""
+    """After `close` no process is left, and those who waited have their error, also those who waited for their turn."""
     task = await begun(mind, "wait")
+    behind = asyncio.create_task(mind.generate(asked("say x")))
+    await asyncio.sleep(0)
     pid = mind.statistics()["hosts"]["text"]["pid"]
     await mind.close()
-    with pytest.raises(ModelError, match="stopped"):
-        await task
+    for waiting in (task, behind):
+        with pytest.raises(ModelError, match="stopped"):
+            await waiting
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

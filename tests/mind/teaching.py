@@ -1,0 +1,61 @@
+"""Small models and small adapters for tests, made on the spot: nothing is fetched and nothing is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batos.mind.protocol import AdapterSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+
+
+def tiny_model(folder: Path) -> Path:
+    """Save a random two-layer model with a tokenizer of its own, as transformers does."""
+    import torch
+    import transformers
+    from tokenizers import ByteLevelBPETokenizer
+
+    torch.manual_seed(7)
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["the quick brown fox", "assistant: user:"], vocab_size=300, special_tokens=["<end>"])
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, eos_token="<end>")
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    config = transformers.Qwen2Config(
+        vocab_size=len(fast) + 7, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=256, eos_token_id=0, bos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    transformers.Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def teach(model: Any, ids: Any, folder: Path, *, steps: int, name: str = "TAUGHT", answer_from: int = 0) -> AdapterSpec:
+    """Train a small adapter on one text by heart and save it as peft does.
+
+    Args:
+        model: The base; it is left as it was.
+        ids: Tokens of the text, shape (1, length).
+        folder: Where the adapter goes.
+        steps: Steps of training.
+        name: The adapter's name.
+        answer_from: Tokens before this place are given, not taught.
+    """
+    import peft
+    import torch
+
+    torch.manual_seed(5)
+    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "k_proj", "v_proj"], task_type="CAUSAL_LM")
+    learner = peft.get_peft_model(model, config)
+    labels = ids.clone()
+    labels[:, :answer_from] = -100
+    optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        learner(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+    learner.save_pretrained(folder)
+    learner.unload()
+    return AdapterSpec(name=name, path=str(folder), sha256=f"{steps:064x}")
