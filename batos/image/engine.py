@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zc.lockfile
@@ -14,10 +15,10 @@ from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import FileStorageError
-from ZODB.POSException import ConflictError
+from ZODB.POSException import ConflictError, StateLoadError
 from ZODB.utils import p64, u64
 
-from batos.errors import Conflict, ImageInUse, ImageReadOnly
+from batos.errors import Conflict, ImageDamaged, ImageInUse, ImageReadOnly
 from batos.image import class_factory, preflight
 from batos.image.delegation import Remembered
 
@@ -185,7 +186,27 @@ def errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
-        raise ImageReadOnly(f"The image takes no writes: {error.strerror}", reason=error.strerror) from error
+        raise ImageReadOnly(
+            f"The image takes no writes: {error.strerror}",
+            "Make room on its disk, and see that this user may write in its folder.",
+            reason=error.strerror,
+        ) from error
+
+
+@contextmanager
+def damages() -> Iterator[None]:
+    """Where a record does not load, say so in our words.
+
+    Raises:
+        ImageDamaged: The record names what may not be loaded, or is none of the image's.
+    """
+    try:
+        yield
+    except (StateLoadError, UnpicklingError) as error:
+        cause = error.__cause__ or error.__context__ or error
+        raise ImageDamaged(
+            f"A record of the image does not load: {cause}", "Restore a backup, or remove what refers to the object."
+        ) from error
 
 
 def _checked(db_file: Path, blob_dir: Path) -> preflight.Health:

@@ -52,7 +52,7 @@ class UvmObject(delegation.Delegating, Persistent):  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith(_APART):
-            _check_slot(name, value)
+            _check_slot(self, name, value)
             delegation.before_write(self, name, value)
         super().__setattr__(name, value)
 
@@ -62,6 +62,13 @@ class UvmObject(delegation.Delegating, Persistent):  # type: ignore[misc]
                 raise AttributeError(f"{self!r} has no slot {name!r} of its own")
             delegation.forget(self)
         super().__delattr__(name)
+
+    def __getstate__(self) -> Any:
+        # Lists and maps can be changed in place past the check of the assignment.
+        state = super().__getstate__()
+        for name, value in (state or {}).items():
+            _check_value(self, name, value)
+        return state
 
     def __copy__(self) -> UvmObject:
         raise TypeError("Objects of the image are cloned by `registry.clone`, not copied")
@@ -124,13 +131,17 @@ def own(obj: UvmObject) -> dict[str, Any]:
     return delegation.own(obj)
 
 
-def _check_slot(name: str, value: Any) -> None:
+def _check_slot(obj: UvmObject, name: str, value: Any) -> None:
     if not name.isidentifier() or (name.startswith("__") and name.endswith("__")) or name in _RESERVED:
         raise AttributeError(f"{name!r} cannot be the name of a slot")
     if name == "parents":
         _check_parents(value)
+    _check_value(obj, name, value)
+
+
+def _check_value(obj: UvmObject, name: str, value: Any) -> None:
     try:
-        check_storable(value)
+        check_storable(value, obj._p_jar)
     except Unstorable as error:
         raise Unstorable(f"The slot {name!r} cannot hold a value of type {type(value).__name__}: {error}") from None
 

@@ -125,6 +125,33 @@ def remove(view: View, target: Target, selector: str | None = None, slot: str | 
         _remove_object(view, obj)
 
 
+def become(view: View, one: Target, other: Target) -> None:
+    """Let two objects change places: each gets the other's slots, methods and history; who refers to them stays.
+
+    Oids, names and the places in the registry belong to the identity and stay too. Where one delegates to the other it
+    goes on doing so.
+
+    Raises:
+        UnknownTarget: There is no such object.
+        NotAllowed: One of them belongs to the system.
+    """
+    first, second = view.resolve(one), view.resolve(other)
+    if first is second:
+        return
+    registry = registered(view)
+    for obj in (first, second):
+        if obj._p_oid not in registry:
+            raise NotAllowed(f"{obj!r} belongs to the system; it was not created or cloned")
+    states = [dict(own(obj)) for obj in (second, first)]
+    swapped = {id(first): second, id(second): first}
+    for obj, state in zip((first, second), states, strict=True):
+        for slot in list(own(obj)):
+            if slot not in state:
+                delattr(obj, slot)
+        for slot, value in state.items():
+            setattr(obj, slot, value if slot != "parents" else _exchanged(value, swapped))
+
+
 def put(obj: UvmObject, slots: dict[str, Any]) -> None:
     """Set data slots from values in stored form.
 
@@ -159,6 +186,12 @@ def _copied(slot: str, value: Any) -> Any:
         what = "a blob" if isinstance(value, Blob) else f"a {type(value).__name__}"
         raise BadField(f"The slot `{slot}` holds {what}, which two objects cannot share", "Create an object instead.")
     return value
+
+
+def _exchanged(parents: Any, swapped: dict[int, UvmObject]) -> Any:
+    if isinstance(parents, (list, tuple)):
+        return type(parents)(swapped.get(id(parent), parent) for parent in parents)
+    return swapped.get(id(parents), parents)
 
 
 def _check_name(view: View, name: str) -> None:

@@ -254,14 +254,15 @@ class Image:
                 current.user = user
             for key, item in (why or {}).items():
                 current.setExtendedInfo(key, item)
-            value = plain(fn(View(conn, self.tid), *args))
+            with engine.damages():
+                value = plain(fn(View(conn, self.tid), *args))
             with engine.errors():
                 tm.commit()
             self._commits += 1
             return Commit(value, self.tid)
 
     def _look(self, fn: Callable[..., T], args: tuple[Any, ...]) -> Commit[T]:
-        with self._unit() as (conn, _tm):
+        with self._unit() as (conn, _tm), engine.damages():
             tid = self.tid
             return Commit(plain(fn(View(conn, tid), *args)), tid)
 
@@ -278,7 +279,7 @@ class Image:
     def _look_aside(
         self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None = None, moment: bytes | None = None
     ) -> Commit[T]:
-        with self._aside(moment) as conn:
+        with self._aside(moment) as conn, engine.damages():
             try:
                 view = View(conn, at or engine.snapshot_tid(conn), self._closing)
             except POSKeyError:

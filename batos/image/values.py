@@ -39,13 +39,17 @@ class NotPlain(TypeError):
     """The stored value has no form as plain data (a blob, an index, a method)."""
 
 
-def check_storable(value: Any) -> None:
+def check_storable(value: Any, jar: Any = None) -> None:
     """See that a value can be stored, and loaded again.
+
+    Args:
+        value: The value.
+        jar: The connection of the object that will hold it, if it has one.
 
     Raises:
         Unstorable: It, or something in it, cannot.
     """
-    _check(value, 0)
+    _check(value, jar, 0)
 
 
 def to_plain(view: View, value: Any) -> Any:
@@ -106,7 +110,7 @@ def _in(find: Callable[[Ref], Any], value: Any) -> Any:
     raise Unstorable(_mend(value))
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, jar: Any, depth: int) -> None:
     kind = type(value)
     if kind in _SCALARS:
         _check_zone(value)
@@ -114,13 +118,15 @@ def _check(value: Any, depth: int) -> None:
         raise Unstorable(f"it is nested more than {MAX_NESTING} deep, or holds itself")
     elif kind is dict:
         for key, item in value.items():
-            _check(key, depth + 1)
-            _check(item, depth + 1)
+            _check(key, jar, depth + 1)
+            _check(item, jar, depth + 1)
     elif kind in _SEQUENCES:
         for item in value:
-            _check(item, depth + 1)
+            _check(item, jar, depth + 1)
     elif not (isinstance(value, Persistent) or _is_inline(kind)) or not class_factory.is_allowed(kind):
         raise Unstorable(_mend(value))
+    elif jar is not None and getattr(value, "_p_jar", None) not in (None, jar):
+        raise Unstorable("it belongs to another connection; `view.get` gives this unit of work's own")
 
 
 def _is_inline(kind: type) -> bool:

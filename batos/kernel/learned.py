@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import UnknownTarget
-from batos.image import cycles, dispatch, methods, moments, registry
+from batos.image import cycles, dispatch, laws, methods, moments, registry
 from batos.memory import catalog
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ def history(view: View, target: str | Ref, selector: str) -> list[Record]:
     return versions
 
 
+def law(view: View, target: str | Ref, selector: str) -> list[Record]:
+    """The permanent examples of a method, oldest first; none where it is no method any more."""
+    try:
+        return laws.examples(view, laws.holder(view, target, selector), selector)
+    except UnknownTarget:
+        return []
+
+
 def explain(
     view: View, target: str | Ref, selector: str, version: int | None = None, moment: str | None = None
 ) -> Record:
@@ -63,8 +71,11 @@ def explain(
 
 
 def rollback(view: View, target: str | Ref, selector: str, version: int) -> int:
-    """Reinstall an old version's source as a new version."""
-    installed = methods.rollback(view, view.resolve(target), selector, version)
+    """Reinstall an old version's source as a new version; Fractal Memory learns it again."""
+    obj = view.resolve(target)
+    installed = methods.rollback(view, obj, selector, version)
+    intent = (installed.provenance.get("mission_brief") or {}).get("intent") or ""
+    catalog.index_capability(view, view.ref(obj).hex, selector, installed.signature, installed.summary, intent)
     return int(installed.version)
 
 

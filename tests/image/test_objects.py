@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import datetime as dt
+import subprocess
+import sys
 import threading
 from collections import Counter
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from BTrees.OOBTree import OOBTree
+from transaction import TransactionManager
 
 from batos.codec import Ref
 from batos.image.objects import UvmObject
@@ -158,6 +164,9 @@ class TestStorable:
             (Ref(b"\0" * 8), "from_plain"),
             (dt.datetime(2020, 1, 1, tzinfo=type("Odd", (dt.tzinfo,), {})()), "time zone"),
             ([{"deep": ({1: object()},)}], "object"),
+            (UvmObject()._p_repr, "install"),
+            (asyncio.Lock(), "Lock"),
+            (sys.stdin, "not data"),
         ],
     )
     def test_what_would_not_load_again_is_refused(self, value: object, names: str) -> None:
@@ -168,6 +177,41 @@ class TestStorable:
         assert "'held'" in str(caught.value)
         assert type(value).__name__ in str(caught.value)
         assert obj.held == 1
+
+    @pytest.mark.parametrize("value", [asyncio.Lock(), ValueError("x"), len, Path("x")])
+    def test_what_came_in_place_is_refused_at_the_commit(self, image: Image, value: object) -> None:
+        """A list that got something unstorable past the assignment stores nothing, and the error names the slot."""
+        image.transact_now(make, {"notes": [1]})
+
+        def spoil(view: View) -> None:
+            obj = view.resolve("thing")
+            obj.notes.append(value)
+            obj._p_changed = True
+
+        with pytest.raises(Unstorable, match="'notes'"):
+            image.transact_now(spoil)
+        assert image.read_now(lambda view: list(view.resolve("thing").notes)).value == [1]
+
+    def test_objects_of_another_connection_are_refused(self, image: Image) -> None:
+        """An object that another unit of work has is no value here, at the assignment or in a new object's slot."""
+        image.transact_now(make, {"n": 1})
+
+        def mix(view: View, *, new: bool) -> None:
+            other = view.conn.db().open(TransactionManager(explicit=True))
+            try:
+                other.transaction_manager.begin()
+                theirs = other.root()["thing"]
+                if new:
+                    view.root["other"] = UvmObject(friend=theirs)
+                else:
+                    view.root["thing"].friends = [{"a": theirs}]
+            finally:
+                other.transaction_manager.abort()
+                other.close()
+
+        for new in (False, True):
+            with pytest.raises(Unstorable, match=r"'friends?' .*another connection"):
+                image.transact_now(partial(mix, new=new))
 
     def test_a_container_that_holds_itself_is_refused(self) -> None:
         """A cycle in a container is found, not followed for ever."""
@@ -210,6 +254,31 @@ class TestDurability:
         image.transact_now(change)
         seen = reopen().read_now(lambda view: (list(view.resolve("thing").notes), dict(view.resolve("thing").mapping)))
         assert seen.value == ([1, 2], {"a": {1, 2}})
+
+    def test_another_process_sees_it(self, image: Image) -> None:
+        """What the Covenant's last line made durable, a fresh process reads: a list, a nested one, on a ghost."""
+        image.transact_now(make, {"notes": [1], "nested": {"a": [[1]]}})
+
+        def change(view: View) -> None:
+            view.conn.cacheMinimize()
+            obj = view.resolve("thing")
+            obj.notes.append(2)
+            obj.nested["a"][0].append(2)
+            obj._p_changed = True
+
+        image.transact_now(change)
+        image.close_now()
+        script = (
+            "import sys; from pathlib import Path; from batos.image.store import Image\n"
+            "image = Image(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+            "print(image.read_now(lambda view: (view.resolve('thing').notes, view.resolve('thing').nested)).value)\n"
+            "image.close_now()\n"
+        )
+        command = [sys.executable, "-c", script, str(image.db_file), str(image.blob_dir)]
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stdout.strip() == "([1, 2], {'a': [[1, 2]]})", done.stderr
 
     @pytest.mark.parametrize("write", ["attribute", "view", "delete", "view delete"])
     def test_a_write_to_a_ghost_is_durable(self, image: Image, reopen: Callable[[], Image], write: str) -> None:

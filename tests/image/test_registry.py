@@ -10,11 +10,13 @@ from ZODB.blob import Blob
 
 from batos.codec import Ref
 from batos.errors import BadField, NotAllowed, UnknownTarget
-from batos.image import methods, registry
+from batos.image import methods, mirrors, registry
 from batos.image.methods import Primitive
 from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batos.image.store import Image, View
 
 GONE = Ref(b"\0\0\0\0\0\0\xff\xff")
@@ -223,3 +225,66 @@ class TestRemove:
         ):
             with pytest.raises(error):
                 world.transact_now(registry.remove, "genesis_obj", selector, slot)
+
+
+class TestBecome:
+    def test_everyone_who_refers_sees_the_other(self, world: Image, reopen: Callable[[], Image]) -> None:
+        """Slots, methods and history change places; references, names, oids and the registry stay, also on the disk."""
+
+        def build(view: View) -> tuple[Ref, Ref, Ref]:
+            old = registry.create(view, None, {"n": 1, "only_old": True}, "old")
+            new = registry.create(view, ["traits_obj"], {"n": 2})
+            methods.install(view, view.get(new), "greet", "def greet(self): pass", {}, signature="(self)", summary="")
+            return old, new, registry.create(view, [old], {"friend": old})
+
+        def seen(view: View) -> list[object]:
+            first, second, third = (view.get(ref) for ref in refs)
+            return [
+                (
+                    first.n,
+                    hasattr(first, "only_old"),
+                    hasattr(first, "greet"),
+                    first.parents == [view.root["traits_obj"]],
+                ),
+                (second.n, second.only_old, hasattr(second, "greet"), second.parents == [view.root["genesis_obj"]]),
+                (
+                    third.friend is first,
+                    third.n,
+                    view.root["old"] is first,
+                    registry.registered(view)[refs[0].oid] is first,
+                ),
+            ]
+
+        refs = world.transact_now(build).value
+        world.transact_now(registry.become, "old", refs[1])
+        wanted = [(2, False, True, True), (1, True, False, True), (True, 2, True, True)]
+        assert world.read_now(seen).value == wanted
+        assert reopen().read_now(seen).value == wanted
+
+    def test_twice_is_as_before(self, world: Image) -> None:
+        """An object that delegates to the other goes on doing so, and a second exchange undoes the first."""
+
+        def build(view: View) -> tuple[Ref, Ref]:
+            parent = registry.create(view, None, {"n": 1})
+            return parent, registry.create(view, [parent], {"m": 2})
+
+        def seen(view: View) -> list[dict[str, object]]:
+            return [mirrors.inspect(view, ref) for ref in refs]
+
+        refs = world.transact_now(build).value
+        before = world.read_now(seen).value
+        world.transact_now(registry.become, *refs)
+        assert world.read_now(lambda view: (view.get(refs[0]).n, view.get(refs[0]).m)).value == (1, 2)
+        world.transact_now(registry.become, *refs)
+        world.transact_now(registry.become, refs[0], refs[0])
+        assert world.read_now(seen).value == before
+
+    def test_the_system_s_objects_stay_themselves(self, world: Image) -> None:
+        """What was not created or cloned is no part of an exchange; a removed object is no target."""
+        ref = world.transact_now(registry.create, None, {}).value
+        with pytest.raises(NotAllowed):
+            world.transact_now(registry.become, "genesis_obj", ref)
+        gone = world.transact_now(registry.create, None, {}).value
+        world.transact_now(registry.remove, gone)
+        with pytest.raises(UnknownTarget):
+            world.transact_now(registry.become, ref, gone)
