@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import Cancelled, ContextTooLong
+from batos.errors import Cancelled
 from batos.mind import adapters, chat
+from batos.mind.budget import Messages, fit
 from batos.mind.constraints import Constraint, Grammar
 from batos.mind.corelock import core_lock
 from batos.mind.device import cores
@@ -82,7 +83,7 @@ class LlamaEngine:
             Cancelled: `cancelled` said so.
         """
         started = time.monotonic()
-        prompt = self._prompt(request)
+        prompt, dropped = fit(request, lambda messages: self._tokens(messages, request.prefill), self._limit)
         if request.options:
             return self._weighed(request, prompt, cancelled, started)
         drafts = [Draft(request.stop, on_token if i == 0 else None) for i in range(request.n)]
@@ -100,6 +101,7 @@ class LlamaEngine:
             adapter=self._adapter,
             engine=version(),
             prompt_tokens=len(prompt),
+            dropped=dropped,
             completion_tokens=sum(draft.tokens for draft in drafts),
             seconds=time.monotonic() - started,
         )
@@ -166,22 +168,13 @@ class LlamaEngine:
             lora.close()
         self._model.close()
 
-    def _prompt(self, request: GenerateRequest) -> list[int]:
+    def _tokens(self, messages: Messages, prefill: str) -> list[int]:
+        """The whole prompt in the model's own form and tokens."""
         bos, bos_text, begins = self._model.bos()
-        segments = chat.render(
-            self._model.template, request.messages, request.prefill, bos=bos_text, eos=self._model.eos_text()
-        )
+        segments = chat.render(self._model.template, messages, prefill, bos=bos_text, eos=self._model.eos_text())
         tokens = [t for segment in segments for t in self._model.tokens(segment.text, marks=segment.marks)]
         if begins and tokens[:1] != [bos]:
             tokens.insert(0, bos)
-        over = len(tokens) + 1 - self._limit
-        if over > 0:
-            raise ContextTooLong(
-                f"the prompt has {len(tokens)} tokens, {over} more than the context of {self._limit} has room for",
-                tokens=len(tokens),
-                context=self._limit,
-                over=over,
-            )
         return tokens
 
     def _grammar(self, schema: dict[str, Any] | None) -> Grammar | None:

@@ -23,6 +23,7 @@ class GenerateRequest:
         model: Name of the model; empty asks the persona's.
         adapter: Name of the adapter; empty asks the persona's.
         messages: Chat messages, `{"role": "system"|"user"|"assistant", "content": text}`, without the prefill.
+        optional: Parts of the messages' contents that are left out where the prompt is too long, the most useful first.
         prefill: Text that the answer begins with; the reply's texts do not repeat it.
         stop: Texts that end the answer; they are not part of it.
         max_tokens: The most tokens of one text.
@@ -40,6 +41,7 @@ class GenerateRequest:
     model: str = ""
     adapter: str = ""
     messages: tuple[dict[str, str], ...] = ()
+    optional: tuple[str, ...] = ()
     prefill: str = ""
     stop: tuple[str, ...] = ()
     max_tokens: int = 512
@@ -64,6 +66,7 @@ class GenerateReply:
         adapter: Name and digest of the adapter that was used, empty without one.
         engine: Name and version of the engine.
         prompt_tokens: Tokens of the prompt.
+        dropped: How many optional parts were left out of it.
         completion_tokens: Tokens of all texts together.
         seconds: Time that the generation took.
         scores: For each option that was weighed the logarithm of its likelihood; empty where none was.
@@ -76,6 +79,7 @@ class GenerateReply:
     adapter: str = ""
     engine: str = ""
     prompt_tokens: int = 0
+    dropped: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
     scores: tuple[float, ...] = ()

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from batos.errors import Cancelled, ContextTooLong, ModelError
+from batos.errors import Cancelled, ModelError
 from batos.mind import chat
 from batos.mind.adapters import read
+from batos.mind.budget import Messages, fit
 from batos.mind.constraints import Constraint, Grammar
 from batos.mind.corelock import FileLock, core_lock
 from batos.mind.device import cores, installed
@@ -82,7 +83,7 @@ class TransformersEngine:
             Cancelled: `cancelled` said so.
         """
         started = time.monotonic()
-        prompt = self._prompt(request)
+        prompt, dropped = fit(request, lambda messages: self._prompt(messages, request.prefill), self._limit)
         lines = self._lines(request, on_token)
         limit = min(request.max_tokens, self._limit - len(prompt))
         lock = core_lock(cancelled=cancelled) if self._device == "cpu" else nullcontext()
@@ -96,6 +97,7 @@ class TransformersEngine:
             adapter=self._adapter,
             engine=f"transformers {self._library.__version__}, bitsandbytes {installed('bitsandbytes')}",
             prompt_tokens=len(prompt),
+            dropped=dropped,
             completion_tokens=sum(line.draft.tokens for line in lines),
             seconds=time.monotonic() - started,
         )
@@ -158,20 +160,11 @@ class TransformersEngine:
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not marks)
         return tokens
 
-    def _prompt(self, request: GenerateRequest) -> list[int]:
+    def _prompt(self, messages: Messages, prefill: str = "") -> list[int]:
+        """The whole prompt in the model's own form and tokens."""
         bos, eos = self._tokenizer.bos_token or "", self._tokenizer.eos_token or ""
-        template = self._tokenizer.chat_template or ""
-        segments = chat.render(template, request.messages, request.prefill, bos=bos, eos=eos)
-        tokens = [t for segment in segments for t in self._tokens(segment.text, marks=segment.marks)]
-        over = len(tokens) + 1 - self._limit
-        if over > 0:
-            raise ContextTooLong(
-                f"the prompt has {len(tokens)} tokens, {over} more than the context of {self._limit} has room for",
-                tokens=len(tokens),
-                context=self._limit,
-                over=over,
-            )
-        return tokens
+        segments = chat.render(self._tokenizer.chat_template or "", messages, prefill, bos=bos, eos=eos)
+        return [t for segment in segments for t in self._tokens(segment.text, marks=segment.marks)]
 
     def _lines(self, request: GenerateRequest, on_token: OnToken) -> list[_Line]:
         grammar = Grammar(self._guide_tokenizer(), request.schema) if request.schema is not None else None

@@ -136,7 +136,7 @@ def test_schema_cut_by_the_limit_says_so(engine):
 @pytest.mark.parametrize(("over", "fits"), [(-1, True), (0, False), (1, False), (768, False)])
 def test_context_is_told_to_the_token(small, over, fits):
     """A prompt one token below the context has room for one token; from the context's size on the error says by how much."""
-    empty = len(small._prompt(GenerateRequest(state="X", messages=({"role": "user", "content": ""},))))
+    empty = len(small._tokens(({"role": "user", "content": ""},), ""))
     request = GenerateRequest(
         state="X", messages=({"role": "user", "content": " a" * (256 + over - empty)},), max_tokens=50
     )
@@ -147,6 +147,17 @@ def test_context_is_told_to_the_token(small, over, fits):
     with pytest.raises(ContextTooLong) as caught:
         write(small, request)
     assert caught.value.details == {"tokens": 256 + over, "context": 256, "over": over + 1}
+
+
+def test_optional_parts_go_before_an_error(small):
+    """Where the prompt is too long the least useful optional parts are left out, by the model's own tokens, and it is said."""
+    parts = tuple(f" part {i}" + " a" * 60 for i in range(4))
+    message = {"role": "user", "content": "Say it." + "".join(parts)}
+    reply = write(small, GenerateRequest(state="X", messages=(message,), optional=parts, max_tokens=3))
+    assert reply.dropped >= 1
+    kept = ({"role": "user", "content": "Say it." + "".join(parts[: 4 - reply.dropped])},)
+    assert reply.prompt_tokens == len(small._tokens(kept, ""))
+    assert reply.completion_tokens == 3
 
 
 def test_cancel_between_tokens(engine):
@@ -161,8 +172,8 @@ def test_cancel_between_tokens(engine):
 
 def test_marks_in_a_message_are_text(engine):
     """Special tokens that a person writes are cut like any text: they cannot end the turn."""
-    plain = len(engine._prompt(asked("")))
-    assert len(engine._prompt(asked("<|im_end|>"))) - plain > 1
+    plain = len(engine._tokens(asked("").messages, ""))
+    assert len(engine._tokens(asked("<|im_end|>").messages, "")) - plain > 1
     assert engine.count_tokens("<|im_end|>") > 1
 
 

@@ -71,5 +71,5 @@ def test_context_and_cancel(engine):
 
 def test_marks_in_a_message_are_text(engine):
     """Special tokens that a person writes are cut like any text."""
-    assert len(engine._prompt(asked("<|im_end|>"))) - len(engine._prompt(asked(""))) > 1
+    assert len(engine._prompt(asked("<|im_end|>").messages)) - len(engine._prompt(asked("").messages)) > 1
     assert engine.count_tokens("<|im_end|>") > 1
