@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ Quantize = Callable[["ModelSpec", Path], Awaitable[None]]
 
 _log = logging.getLogger("batos.weights")
 _NF4 = "@nf4"
+_WORK = "folder-"
 _MIB = 1 << 20
 _SAY_SECONDS = 10.0
 
@@ -47,6 +49,8 @@ class Provision:
         self._specs: dict[str, ModelSpec] = {}
         self._states: dict[str, dict[str, Any]] = {}
         self._stop = False
+        for left in (image.blob_dir / "tmp").glob(f"{_WORK}*"):  # of a kernel that was killed
+            shutil.rmtree(left, ignore_errors=True)
         self._laid: dict[str, Path] = {}
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self.quantize: Quantize | None = None
@@ -120,7 +124,7 @@ class Provision:
         name = spec.name + _NF4
         if not (await self._image.read(blobs.has, name)).value:
             self._states[spec.name] = {"state": "quantizing"}
-            with tempfile.TemporaryDirectory(dir=self._settings.home, prefix=".batos-nf4-") as place:
+            with tempfile.TemporaryDirectory(dir=self._place(), prefix=_WORK) as place:
                 folder = Path(place) / "nf4"
                 await quantize(spec, folder)
                 source = f"{spec.name} {spec.sha256}"
@@ -132,10 +136,16 @@ class Provision:
         """A folder of the image's weights under its own file names: links to the blobs, as long as the kernel runs."""
         key = f"{name} {version}"
         if key not in self._laid:
-            place = tempfile.TemporaryDirectory(dir=self._settings.home, prefix=".batos-folder-")
+            place = tempfile.TemporaryDirectory(dir=self._place(), prefix=_WORK)
             self._folders.append(place)
             self._laid[key] = blobs.folder(self._image, name, Path(place.name))
         return self._laid[key]
+
+    def _place(self) -> Path:
+        """Where folders are made: beside the blobs, so that files are linked; it goes with the kernel."""
+        place = self._image.blob_dir / "tmp"
+        place.mkdir(parents=True, exist_ok=True)
+        return place
 
     def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):

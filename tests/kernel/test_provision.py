@@ -1,0 +1,84 @@
+"""Weights in the image: 4-bit folders are made once and stay, adapters lie ready, nothing is left behind."""
+
+import pytest
+
+from batos.image import blobs, migrations
+from batos.image.store import Image
+from batos.kernel.provision import Provision
+from batos.settings import Settings
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A folder with a model's file."""
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    return tmp_path
+
+
+class Kernel:
+    """An open image with its provision, as the kernel has them."""
+
+    def __init__(self, home):
+        settings = Settings(home=home, persona_models="tiny.gguf")
+        self.image = Image(settings.image_path, settings.blob_path)
+        migrations.migrate(self.image)
+        self.provision = Provision(self.image, settings)
+        self.made = []
+        self.provision.quantize = self.quantize
+
+    async def quantize(self, spec, folder):
+        self.made.append(spec.name)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"four bits")
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.provision.close()
+        await self.image.close()
+
+
+async def test_four_bits_are_made_once(home):
+    """The 4-bit folder of a GGUF file is made once, kept in the image, and laid out from there ever after."""
+    for kernel_made in (["tiny"], []):
+        async with Kernel(home) as kernel:
+            spec = await kernel.provision.spec("BRICK")
+            assert (spec.kind, kernel.made) == ("transformers", kernel_made)
+            folder = kernel.image.blob_dir / "tmp"
+            assert (folder / spec.path / "model.safetensors").read_bytes() == b"four bits"
+            assert await kernel.provision.spec("ROBIN") == spec
+            blobs.verify(kernel.image, "tiny@nf4")
+        assert not list(folder.glob("folder-*"))
+
+
+async def test_what_a_killed_kernel_left_goes(home):
+    """Folders that a killed kernel had laid out are gone after the next start."""
+    async with Kernel(home) as kernel:
+        left = kernel.image.blob_dir / "tmp" / "folder-old"
+        left.mkdir(parents=True)
+    async with Kernel(home):
+        assert not left.exists()
+
+
+async def test_a_persona_without_an_adapter_has_none(home):
+    """No adapter is no trouble; a named one that is not there is an error; a persona's own model wins over the default."""
+    async with Kernel(home) as kernel:
+        assert await kernel.provision.adapter("BRICK") is None
+        assert await kernel.provision.adapter("") is None
+        with pytest.raises(Exception, match="no adapter 'X'"):
+            await kernel.provision.adapter("X")
+
+
+async def test_the_image_names_a_personas_model(home):
+    """Without the setting the image's word counts; with it the setting's."""
+    async with Kernel(home) as kernel:
+
+        def say(view):
+            view.root["brick_prototype_obj"]._slots["model_id"] = "mine"
+
+        await kernel.image.transact(say)
+        assert await kernel.provision.model_name("BRICK") == "tiny.gguf"
+        bare = Provision(kernel.image, Settings(home=home))
+        assert await bare.model_name("BRICK") == "mine"
