@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from batos.cognition import translation
+from batos.cognition import deciding, translation
 from batos.errors import BatosError, ModelError, NoWeights
-from batos.mind.protocol import GenerateRequest, ModelSpec
+from batos.mind.protocol import GenerateReply, GenerateRequest, ModelSpec
 
 if TYPE_CHECKING:
     from batos.client.bridge import Client, Message
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from batos.mind.protocol import Engine
     from batos.settings import Settings
 
-MAX_TOKENS = 300
 CONTEXT = 4096
 MAX_NOTICE = 300
 Notice = Callable[[str], None]
@@ -31,9 +30,9 @@ Cancelled = Callable[[], bool]
 
 
 class Writer(Protocol):
-    """What answers a prompt with JSON; blocking, called in a thread of its own."""
+    """What answers a request with JSON, or weighs; blocking, called in a thread of its own."""
 
-    def __call__(self, request: GenerateRequest, cancelled: Cancelled) -> str:
+    def __call__(self, request: GenerateRequest, cancelled: Cancelled) -> GenerateReply:
         """Answer; raises a `BatosError` when it cannot."""
 
     def close(self) -> None:
@@ -92,20 +91,19 @@ class Translator:
         return [{"selector": name, **own.get(name, {})} for name in {*own, *seen.get("understands", [])}]
 
     async def _by_model(self, text: str, understands: list[dict[str, Any]], target: Any) -> Translation:
-        messages, schema = translation.prompt(text, understands)
-        request = GenerateRequest(
-            state="TRANSLATING", persona="ALFRED", messages=messages, schema=schema, max_tokens=MAX_TOKENS, intent=text
-        )
         stop = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        async def ask(request: GenerateRequest) -> GenerateReply:
+            return await loop.run_in_executor(self._thread, self._writer, request, stop.is_set)
+
         try:
-            work = asyncio.get_running_loop().run_in_executor(self._thread, self._writer, request, stop.is_set)
-            answer = await work
+            return await deciding.by_model(ask, text, understands, target=target)
         except BatosError as error:
             self._tell(f"Translated by rules, because the local model did not answer: {error.message} {error.hint}")
             return translation.rules(text, understands, target=target)
         finally:
             stop.set()
-        return translation.parse(answer, text, understands, target=target)
 
     def _tell(self, text: str) -> None:
         line = text.strip().split("\n", 1)[0][:MAX_NOTICE]
@@ -125,7 +123,7 @@ class LocalWriter:
         self._settings = settings
         self._engine: Engine | None = None
 
-    def __call__(self, request: GenerateRequest, cancelled: Cancelled) -> str:
+    def __call__(self, request: GenerateRequest, cancelled: Cancelled) -> GenerateReply:
         """Answer a request.
 
         Raises:
@@ -133,7 +131,7 @@ class LocalWriter:
         """
         if self._engine is None:
             self._engine = _load(self._spec())
-        return self._engine.generate(request, lambda _token: None, cancelled).texts[0]
+        return self._engine.generate(request, lambda _token: None, cancelled)
 
     def close(self) -> None:
         """Free the model."""

@@ -16,102 +16,44 @@ from batos.cognition.literals import Literal, literals, number_word
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "for",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "with",
-        "from",
-        "is",
-        "are",
-        "was",
-        "be",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "would",
-        "will",
-        "you",
-        "me",
-        "my",
-        "i",
-        "we",
-        "us",
-        "it",
-        "its",
-        "this",
-        "that",
-        "there",
-        "please",
-        "what",
-        "which",
-        "who",
-        "how",
-        "much",
-        "many",
-        "and",
-        "or",
-        "as",
-        "so",
-        "now",
-        "just",
-        "again",
-        "s",
-        "if",
-        "whether",
-    ]
+
+def _bag(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_EMPTY = _bag(
+    "a an the of for to in on at by with from is are was be do does did can could would will you me my i "
+    "we us it its this that there please what which who how much many and or as so now just again s if "
+    "whether"
 )
-_GENERIC = frozenset(
-    [
-        "calculate",
-        "compute",
-        "get",
-        "give",
-        "tell",
-        "show",
-        "report",
-        "find",
-        "return",
-        "determine",
-        "say",
-        "make",
-        "do",
-        "run",
-        "call",
-        "check",
-        "evaluate",
-        "know",
-        "see",
-        "want",
-        "need",
-        "like",
-        "method",
-        "function",
-        "value",
-        "result",
-    ]
+_GENERIC = _bag(
+    "calculate compute get give tell show report find return determine say make do run call check "
+    "evaluate know see want need like method function value result"
 )
-_PLAIN_NOUNS = frozenset("user number text string integer item object person someone n x word list".split())  # noqa: SIM905
-_NUMERIC = frozenset("number n integer count amount times year x y radius value age index limit".split())  # noqa: SIM905
+_PLAIN_NOUNS = _bag("user number text string integer item object person someone n x word list")
+_NUMERIC = _bag("number n integer count amount times year x y radius value age index limit")
 _WORD = re.compile(r"[^\W\d_]+(?:'s)?")
+_ARGUMENT = re.compile(r"^[ \t]*\*?([A-Za-z_]\w*)(?: \([^)\n]*\))?:[ \t]+(\S.*)$", re.MULTILINE)
+MAX_SUMMARY, MAX_ABOUT = 300, 200
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
 class Parameter(NamedTuple):
-    """A parameter of a capability."""
+    """A parameter of a capability: its annotation and default as source text, and what its docstring says of it."""
 
     name: str
     has_default: bool
+    annotation: str = ""
+    default: str = ""
+    about: str = ""
+
+    @property
+    def shown(self) -> str:
+        """As in a signature, like `times: int = 1`."""
+        typed = f"{self.name}: {self.annotation}" if self.annotation else self.name
+        if not self.has_default:
+            return typed
+        return f"{typed} = {self.default}" if self.annotation else f"{typed}={self.default}"
 
 
 class Matched(NamedTuple):
@@ -136,8 +78,15 @@ class Capability:
     parameters: tuple[Parameter, ...] | None
 
     @property
+    def described(self) -> str:
+        """All that is known of it, for a model: signature, summary, and a line for each parameter with a description."""
+        inside = "…" if self.parameters is None else ", ".join(p.shown for p in self.parameters)
+        lines = [f"{self.selector}({inside}){': ' + self.summary if self.summary else ''}"]
+        return "\n".join([*lines, *(f"    {p.name}: {p.about}" for p in self.parameters or () if p.about)])
+
+    @property
     def shown(self) -> str:
-        """Its parameters for people and models, like `(name, times=…)`."""
+        """Its parameters for people, like `(name, times=…)`."""
         if self.parameters is None:
             return "(…)"
         return f"({', '.join(p.name + '=…' * p.has_default for p in self.parameters)})"
@@ -150,11 +99,14 @@ class Capability:
 
     def question(self, count: int) -> str:
         """Ask for what is missing when there are so many arguments."""
-        missing = [f"`{p.name}`" for p in (self.parameters or ())[count:] if not p.has_default]
+        missing = [p.name for p in (self.parameters or ())[count:] if not p.has_default]
+        return self.question_for(missing)
+
+    def question_for(self, missing: Sequence[str]) -> str:
+        """Ask for the values of some parameters; of all where none is named."""
         if missing:
-            return (
-                f"What is {' and '.join(missing)} for {self.selector}? Or write the call: {self.selector}{self.shown}"
-            )
+            names = " and ".join(f"`{name}`" for name in missing)
+            return f"What is {names} for {self.selector}? Or write the call: {self.selector}{self.shown}"
         return f"Which values shall {self.selector} have? Write the call: {self.selector}{self.shown}"
 
 
@@ -164,20 +116,21 @@ def read(understands: Iterable[Mapping[str, Any]]) -> list[Capability]:
     for item in understands:
         selector = str(item.get("selector", ""))
         if selector.isidentifier() and not selector.startswith("_") and not selector.endswith("_"):
-            found.append(Capability(selector, _line(item.get("summary")), _parameters(item.get("signature"))))
+            summary, about = _docs(item.get("summary"), item.get("doc"))
+            found.append(Capability(selector, summary, _parameters(item.get("signature"), about)))
     return found
 
 
 def nearest(text: str, known: Sequence[Capability], limit: int) -> list[Capability]:
     """The capabilities nearest to some words, at most `limit`, in their given order."""
-    said = _stems(text)
+    said = stems(text)
     ranked = sorted(range(len(known)), key=lambda index: (-len(said & _meaning(known[index])), index))
     return [known[index] for index in sorted(ranked[:limit])]
 
 
 def near(text: str, item: Capability) -> bool:
     """Tell whether a capability has a word of meaning in common with a text."""
-    return bool((_stems(text) & _meaning(item)) - _GENERIC_STEMS)
+    return bool((stems(text) & _meaning(item)) - _GENERIC_STEMS)
 
 
 def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
@@ -188,8 +141,8 @@ def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
     """
     values = literals(text)
     said = _HOW_MANY.sub("count", _without(text, values))
-    stems = _stems(said)
-    fitting = [item for item in known if _core(item) and _core(item) <= stems]
+    spoken = stems(said)
+    fitting = [item for item in known if _core(item) and _core(item) <= spoken]
     if not fitting:
         return None
     most = max(len(_core(item)) for item in fitting)
@@ -243,10 +196,11 @@ def _core(item: Capability) -> frozenset[str]:
 
 def _meaning(item: Capability) -> frozenset[str]:
     names = " ".join(p.name.replace("_", " ") for p in item.parameters or ())
-    return frozenset(_stems(f"{item.selector.replace('_', ' ')} {item.summary} {names}"))
+    return frozenset(stems(f"{item.selector.replace('_', ' ')} {item.summary} {names}"))
 
 
-def _stems(text: str) -> set[str]:
+def stems(text: str) -> set[str]:
+    """The stems of the words in a text that carry meaning."""
     return {_stem(word) for word in _WORD.findall(text.replace("_", " ")) if word.casefold() not in _EMPTY}
 
 
@@ -261,11 +215,13 @@ def _stem(word: str) -> str:
 _GENERIC_STEMS = frozenset(_stem(word) for word in _GENERIC | _PLAIN_NOUNS)
 
 
-def _line(summary: Any) -> str:
-    return " ".join(str(summary or "").split())[:120]
+def _docs(summary: Any, doc: Any) -> tuple[str, dict[str, str]]:
+    """The summary in a line, and what a docstring says of each parameter (`name: …`, as in a Google `Args:`)."""
+    about = {m[1]: m[2].strip()[:MAX_ABOUT] for m in _ARGUMENT.finditer(doc)} if isinstance(doc, str) else {}
+    return " ".join(str(summary or "").split())[:MAX_SUMMARY], about
 
 
-def _parameters(signature: Any) -> tuple[Parameter, ...] | None:
+def _parameters(signature: Any, about: Mapping[str, str]) -> tuple[Parameter, ...] | None:
     if not isinstance(signature, str) or not signature.strip():
         return None
     try:
@@ -274,7 +230,16 @@ def _parameters(signature: Any) -> tuple[Parameter, ...] | None:
         return None
     if not isinstance(function, ast.FunctionDef) or function.args.vararg or function.args.kwonlyargs:
         return None
-    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
-    first_default = len(names) - len(function.args.defaults)
-    found = [Parameter(name, index >= first_default) for index, name in enumerate(names)]
-    return tuple(found[1:] if names[:1] == ["self"] else found)
+    listed = [*function.args.posonlyargs, *function.args.args]
+    defaults = [None] * (len(listed) - len(function.args.defaults)) + [ast.unparse(d) for d in function.args.defaults]
+    found = [
+        Parameter(
+            arg.arg,
+            default is not None,
+            ast.unparse(arg.annotation) if arg.annotation is not None else "",
+            default or "",
+            about.get(arg.arg, ""),
+        )
+        for arg, default in zip(listed, defaults, strict=True)
+    ]
+    return tuple(found[1:] if found and found[0].name == "self" else found)

@@ -225,16 +225,12 @@ def asked(text: str, target: Any) -> Translation:
         return Translation(kind="ask", request={"command": "inspect", "target_oid": target})
     if _HEALTH.search(text):
         return Translation(kind="ask", request={"command": "status"})
-    return Translation(kind="ask", request={"command": "search", "query": text, "top_k": 5})
+    return Translation(kind="ask", request={"command": "converse", "text": text})
 
 
 def talk(text: str) -> Translation:
-    """Small talk: a conversation where the kernel holds one, a line of our own otherwise."""
-    if "converse" in wire.COMMANDS:
-        return Translation(kind="talk", request={"command": "converse", "text": text})
-    return Translation(
-        kind="talk", question="I am listening. Give me a mission, like: create a method to greet a user by name."
-    )
+    """Small talk: the Contrapunto."""
+    return Translation(kind="talk", request={"command": "converse", "text": text})
 
 
 def unclear(question: str) -> Translation:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batos.cognition import capabilities, words
+from batos.cognition import capabilities, filling, words
 from batos.cognition.literals import call, grounded
 from batos.cognition.rulebook import (
     KINDS,
@@ -42,20 +42,22 @@ MAX_LISTED = 40
 _SYSTEM = """\
 You turn the words of a person into one JSON request for an object that understands some capabilities and can learn more.
 kind is one of:
-"send": a listed capability does what is asked; give its selector, and the args that stand in the words, in the order of its parameters.
-"teach": something is to be done or made that no listed capability does; give a short selector in snake_case that begins with a verb, \
+"send": one of the listed capabilities does exactly what is asked; give its selector, and its arguments as they stand in the words; \
+leave out optional parameters that the words do not mention.
+"teach": something is to be done, found or made that none of the listed capabilities does; give a short selector in snake_case that begins with a verb, \
 the parameters (inputs that vary from call to call, named by words of the request; none where nothing varies), and args only where the words give values.
 "ask": a question about the system itself, about what it remembers or knows.
 "talk": a greeting, a feeling, small talk.
 "unclear": too vague to act on; give one short question back.
-Examples, with the capabilities calculate_factorial(number) and greet_user(name):
-what is the factorial of 12 -> {"kind":"send","selector":"calculate_factorial","args":[12]}
-say hello to Ada -> {"kind":"send","selector":"greet_user","args":["Ada"]}
-create a method to report the current system time -> {"kind":"teach","selector":"report_the_current_system_time","parameters":[],"args":[]}
-count the vowels in a text -> {"kind":"teach","selector":"count_vowels","parameters":["text"],"args":[]}
-what is the Living Image? -> {"kind":"ask"}
-I had a long day -> {"kind":"talk"}
-do the thing -> {"kind":"unclear","question":"Which thing shall I do?"}
+Examples, with the capabilities calculate_factorial(number: int) and greet_user(name: str):
+what is the factorial of 12 -> {"kind": "send", "selector": "calculate_factorial", "arguments": {"number": 12}}
+say hello to Ada -> {"kind": "send", "selector": "greet_user", "arguments": {"name": "Ada"}}
+create a method to report the current system time -> {"kind": "teach", "selector": "report_the_current_system_time", "parameters": [], "args": []}
+count the vowels in a text -> {"kind": "teach", "selector": "count_vowels", "parameters": ["text"], "args": []}
+how tall is the Eiffel Tower -> {"kind": "teach", "selector": "find_height", "parameters": ["building"], "args": ["Eiffel Tower"]}
+what is the Living Image? -> {"kind": "ask"}
+I had a long day -> {"kind": "talk"}
+do the thing -> {"kind": "unclear", "question": "Which thing shall I do?"}
 Answer with the JSON alone."""
 
 _SELECTOR_SCHEMA = {"type": "string", "pattern": "^[a-z][a-z0-9]{1,15}(_[a-z0-9]{1,15}){0,5}$"}
@@ -114,12 +116,17 @@ def prompt(text: str, understands: Understands) -> tuple[tuple[dict[str, str], .
 
     Of many capabilities the MAX_LISTED that are nearest to the words are listed.
     """
-    described = [item for item in capabilities.read(understands) if item.parameters is not None or item.summary]
-    listed = capabilities.nearest(text, described, MAX_LISTED)
-    lines = [f"- {item.selector}{item.shown}{': ' + item.summary if item.summary else ''}" for item in listed]
+    shown = listed(text, understands)
+    lines = [f"- {item.described}" for item in shown]
     user = "Capabilities:\n" + ("\n".join(lines) or "none yet") + f"\nWords: {text.strip()}"
     messages = ({"role": "system", "content": _SYSTEM}, {"role": "user", "content": user})
-    return messages, _schema([item.selector for item in listed])
+    return messages, _schema(shown)
+
+
+def listed(text: str, understands: Understands) -> list[Capability]:
+    """The capabilities that a model is shown: those with a signature or a summary that are nearest to the words."""
+    described = [item for item in capabilities.read(understands) if item.parameters is not None or item.summary]
+    return capabilities.nearest(text, described, MAX_LISTED)
 
 
 def parse(answer: str, text: str, understands: Understands, *, target: Any = DEFAULT_TARGET) -> Translation:
@@ -128,6 +135,11 @@ def parse(answer: str, text: str, understands: Understands, *, target: Any = DEF
         fields = json.loads(answer)
     except (ValueError, RecursionError):
         fields = None
+    return from_fields(fields, text, understands, target=target)
+
+
+def from_fields(fields: Any, text: str, understands: Understands, *, target: Any = DEFAULT_TARGET) -> Translation:
+    """As `parse`, of an answer that was read already."""
     ruled = rules(text, understands, target=target)
     if not isinstance(fields, dict) or fields.get("kind") not in KINDS:
         return ruled
@@ -157,18 +169,18 @@ def _sent_by_model(
     fields: dict[str, Any], text: str, match: Capability, ruled: Translation, target: Any
 ) -> Translation:
     """A known capability: sent when the arguments stand in the words and fit, and the words are about it."""
-    args = _known_args(fields, text)
-    raw = fields.get("args")
-    whole = not isinstance(raw, list) or len(args) == len(raw)
+    if isinstance(fields.get("arguments"), dict):
+        filled = filling.believed(match, fields["arguments"], text)
+        args, kwargs, whole = filled.args, filled.kwargs, not filled.missing
+    else:
+        args, kwargs = _known_args(fields, text), {}
+        raw = fields.get("args")
+        whole = (not isinstance(raw, list) or len(args) == len(raw)) and match.fits(len(args))
     about = capabilities.near(text, match)
     # Small models send almost anything to what there is: without a word in common, a part of the words must be a value.
-    if not about and (ruled.kind in ("ask", "talk") or not _are_part(args, text)):
+    if not about and (ruled.kind in ("ask", "talk") or not _are_part([*args, *kwargs.values()], text)):
         return ruled if ruled.kind != "teach" else unclear(match.question(0))
-    return (
-        send(target, match.selector, args, {})
-        if whole and match.fits(len(args))
-        else unclear(match.question(len(args)))
-    )
+    return send(target, match.selector, args, kwargs) if whole else unclear(match.question(len(args)))
 
 
 def _are_part(args: list[Any], text: str) -> bool:
@@ -218,15 +230,17 @@ def _known_args(fields: dict[str, Any], text: str) -> list[Any]:
     return found
 
 
-def _schema(selectors: list[str]) -> dict[str, Any]:
+def _schema(known: list[Capability]) -> dict[str, Any]:
     mission = {
         "selector": _SELECTOR_SCHEMA,
         "parameters": {"type": "array", "maxItems": 5, "items": _PARAMETER_SCHEMA},
         "args": _ARGS_SCHEMA,
     }
     forms: list[tuple[str, dict[str, Any]]] = [("teach", mission)]
-    if selectors:
-        forms.append(("send", {"selector": {"enum": selectors}, "args": _ARGS_SCHEMA}))
+    for item in known:
+        given = filling.schema(item) if item.parameters is not None else None
+        named = {"arguments": given} if given is not None else {"args": _ARGS_SCHEMA}
+        forms.append(("send", {"selector": {"const": item.selector}, **named}))
     forms += [
         ("ask", {}),
         ("talk", {}),

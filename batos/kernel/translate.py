@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
-from batos.cognition import translation
+from batos.cognition import deciding, translation
 from batos.errors import ModelSideError
 from batos.image import cycles, mirrors
-from batos.mind.protocol import GenerateRequest, Mind
+from batos.image.methods import MethodVersion
+from batos.image.objects import own
 
 if TYPE_CHECKING:
     from batos import wire
     from batos.cognition.rulebook import Translation
     from batos.image.store import Image, View
+    from batos.mind.protocol import Mind
     from batos.settings import Settings
-
-_MAX_TOKENS = 300
 
 
 class KernelTranslator:
@@ -54,16 +55,12 @@ class KernelTranslator:
     async def _ask(self, text: str, understands: list[dict[str, Any]], target: Any) -> dict[str, Any]:
         if self._rules_only:
             return _shown(translation.rules(text, understands, target=target))
-        messages, schema = translation.prompt(text, understands)
-        asked = GenerateRequest(
-            state="TRANSLATING", persona="ALFRED", messages=messages, schema=schema, max_tokens=_MAX_TOKENS, intent=text
-        )
         try:
-            reply = await self._mind.generate(asked)
+            found = await deciding.by_model(self._mind.generate, text, understands, target=target)
         except ModelSideError as error:
             notice = f"Translated by rules, because no model answered: {error.message}"
             return {**_shown(translation.rules(text, understands, target=target)), "notice": notice}
-        return _shown(translation.parse(reply.texts[0], text, understands, target=target))
+        return _shown(found)
 
 
 def _shown(found: Translation) -> dict[str, Any]:
@@ -74,5 +71,17 @@ def _portrait(view: View, target: Any, words: str) -> dict[str, Any]:
     obj = view.resolve(target)
     return {
         "remembered": cycles.recall_words(view, words, view.ref(obj).hex),
-        "understands": mirrors.understands(view, obj),
+        "understands": [_with_doc(view, item) for item in mirrors.understands(view, obj)],
     }
+
+
+def _with_doc(view: View, item: dict[str, Any]) -> dict[str, Any]:
+    """What is understood, with the whole docstring where it has more than a line: it may tell of parameters."""
+    method = own(view.resolve(item["holder"])).get(item["selector"])
+    if not isinstance(method, MethodVersion) or '"""' not in method.source:
+        return item
+    try:
+        doc = ast.get_docstring(ast.parse(method.source).body[0])  # type: ignore[arg-type]
+    except (SyntaxError, TypeError, ValueError, IndexError):
+        return item
+    return {**item, "doc": doc} if doc and "\n" in doc else item

@@ -8,6 +8,7 @@ import pytest
 
 from batos.client.translator import LocalWriter, Translator
 from batos.errors import ModelError, NoWeights
+from batos.mind.protocol import GenerateReply
 from batos.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class Words:
         self.asked = request
         return {"status": "OK", **self.remembered}
 
-    def __call__(self, request: Any, cancelled: Any) -> str:
+    def __call__(self, request: Any, cancelled: Any) -> GenerateReply:
         self.prompts.append(request)
         assert not cancelled()
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return GenerateReply(texts=(self.answer,))
 
     def close(self) -> None:
         self.closed = True

@@ -144,10 +144,10 @@ class TestRules:
     @pytest.mark.parametrize(
         ("text", "kind", "command"),
         [
-            ("What is the Living Image?", "ask", "search"),
+            ("What is the Living Image?", "ask", "converse"),
             ("what can you do?", "ask", "inspect"),
             ("status", "ask", "status"),
-            ("hello there", "talk", None),
+            ("hello there", "talk", "converse"),
             ("fizz the buzz", "unclear", None),
             ("calculate the factorial", "unclear", None),
             ("create a method", "unclear", None),
@@ -181,7 +181,8 @@ class TestModel:
         assert messages[-1]["content"].endswith("Words: greet Ada")
         assert messages[0] == prompt("other", [])[0][0]
         sends = [form for form in schema["anyOf"] if form["properties"]["kind"]["const"] == "send"]
-        assert sends[0]["properties"]["selector"]["enum"] == ["calculate_factorial", "greet_user"]
+        assert [f["properties"]["selector"]["const"] for f in sends] == ["calculate_factorial", "greet_user"]
+        assert sends[1]["properties"]["arguments"]["required"] == ["name"]
         assert not [f for f in prompt("x", [])[1]["anyOf"] if f["properties"]["kind"]["const"] == "send"]
 
     @pytest.mark.parametrize(

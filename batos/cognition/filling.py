@@ -1,0 +1,189 @@
+"""Arguments for a capability: the form that a model fills in, and which of its answers may be believed.
+
+A value belongs to a message only when it stands in the Architect's words, or follows from them: a choice among the
+values that a signature lists, a yes or no that the words mention. An optional value that does not is left out; a
+required one that does not is asked back.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batos.cognition.capabilities import stems
+from batos.cognition.literals import grounded, number_word
+
+if TYPE_CHECKING:
+    from batos.cognition.capabilities import Capability, Parameter
+
+MAX_TEXT = 400
+MAX_ITEMS = 40
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": MAX_TEXT}
+_SCALARS: list[dict[str, Any]] = [_TEXT, {"type": "number"}, {"type": "boolean"}]
+_ANY: dict[str, Any] = {
+    "anyOf": [*_SCALARS, {"type": "array", "maxItems": MAX_ITEMS, "items": {"anyOf": _SCALARS[:2]}}]
+}
+_PLAIN: dict[str, dict[str, Any]] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": _TEXT,
+    "dict": {"type": "object"},
+}
+_LISTS = frozenset({"list", "tuple", "set", "frozenset", "List", "Tuple", "Sequence", "Iterable"})
+_AMOUNTS = frozenset("percent half third quarter dozen hundred thousand million billion double twice once a an".split())  # noqa: SIM905
+_NOT = frozenset({"no", "not", "without", "never", "exclude", "excluding", "ignore", "ignoring", "except"})
+_VAGUE = frozenset("include is get show use with has return enable flag all full only".split())  # noqa: SIM905
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WORDS = re.compile(r"[^\W_]+")
+
+
+@dataclass(slots=True)
+class Filled:
+    """Arguments that may be sent: by place as far as they go, then by name; and what is missing."""
+
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+def schema(item: Capability) -> dict[str, Any]:
+    """The JSON schema of a capability's arguments by name."""
+    parameters = item.parameters or ()
+    return {
+        "type": "object",
+        "properties": {p.name: _of(p.annotation) for p in parameters},
+        "required": [p.name for p in parameters if not p.has_default],
+        "additionalProperties": False,
+    }
+
+
+def believed(item: Capability, said: dict[str, Any], text: str) -> Filled:
+    """Sort what a model filled in into what may be sent and what is missing.
+
+    Args:
+        item: The capability.
+        said: The model's arguments by name.
+        text: The Architect's words.
+    """
+    filled = Filled()
+    by_place = True
+    for parameter in item.parameters or ():
+        if parameter.name in said and _is_believed(parameter, said[parameter.name], text):
+            value = _fitted(parameter, said[parameter.name], text)
+            if by_place:
+                filled.args.append(value)
+            else:
+                filled.kwargs[parameter.name] = value
+            continue
+        by_place = False
+        if not parameter.has_default:
+            filled.missing.append(parameter.name)
+    return filled
+
+
+def _is_believed(parameter: Parameter, value: Any, text: str) -> bool:
+    if value is None or value in ("", [], {}):
+        return False
+    if isinstance(value, bool):
+        return not parameter.has_default or _mentioned(parameter, text) is not None
+    if not parameter.has_default:
+        return follows(value, text) or _is_listed(parameter, value)
+    if _same_as_default(parameter, value):
+        return False
+    return grounded(value, text) or (isinstance(value, (str, list)) and follows(value, text))
+
+
+def _fitted(parameter: Parameter, value: Any, text: str) -> Any:
+    """A whole float as an integer where nothing asks for a float; a flag as the words have it."""
+    if isinstance(value, bool) and parameter.has_default and value is not _mentioned(parameter, text):
+        return _mentioned(parameter, text)
+    if (
+        isinstance(value, float)
+        and value.is_integer()
+        and "float" not in parameter.annotation
+        and str(value) not in text
+    ):
+        return int(value)
+    return value
+
+
+def follows(value: Any, text: str) -> bool:
+    """Tell whether a value stands in a text, or shares what it says with it: a number, most of its words."""
+    if grounded(value, text):
+        return True
+    if isinstance(value, (int, float)):
+        return _amount(value, text)
+    if isinstance(value, str):
+        numbers = set(_NUMBER.findall(value))
+        words = stems(value)
+        return bool(numbers & set(_NUMBER.findall(text))) or bool(words & stems(text))
+    if isinstance(value, dict):
+        return any(follows(part, text) for part in value.values())
+    return isinstance(value, list) and any(follows(part, text) for part in value)
+
+
+def _amount(value: float, text: str) -> bool:
+    """A number that the words give in another form: 1,000,000, 60 percent, half, 2k."""
+    low = text.casefold()
+    written = [float(part.replace(",", "")) for part in _NUMBER.findall(low) if part.count(".") <= 1]
+    scales = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)
+    if any(abs(value - part * scale) <= 1e-9 * max(1.0, abs(value)) for part in written for scale in scales):
+        return True
+    words = _WORDS.findall(low)
+    return any(number_word(word) == value for word in words) or (
+        not written and abs(value) <= 1 and not _AMOUNTS.isdisjoint(words)
+    )
+
+
+def _mentioned(parameter: Parameter, text: str) -> bool | None:
+    """Whether the words ask for what a flag says (True), for its opposite (False), or do not speak of it (None)."""
+    names = stems(parameter.name.replace("_", " ")) - _VAGUE
+    said = [next(iter(stems(word)), "") for word in _WORDS.findall(text)]
+    at = next((index for index, word in enumerate(said) if word in names), None)
+    if at is None:
+        return None
+    return _NOT.isdisjoint(word.casefold() for word in _WORDS.findall(text)[max(0, at - 3) : at])
+
+
+def _is_listed(parameter: Parameter, value: Any) -> bool:
+    return "Literal" in parameter.annotation and isinstance(value, (str, int)) and repr(value) in parameter.annotation
+
+
+def _same_as_default(parameter: Parameter, value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(parameter.default) == value)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return False
+
+
+def _of(annotation: str) -> dict[str, Any]:
+    """The schema of an annotation; what is not known may be any scalar or list."""
+    try:
+        return _of_node(ast.parse(annotation, mode="eval").body) if annotation else _ANY
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _ANY
+
+
+def _of_node(node: ast.expr) -> dict[str, Any]:
+    if isinstance(node, ast.Name):
+        return (
+            {"type": "array", "maxItems": MAX_ITEMS, "items": _ANY} if node.id in _LISTS else _PLAIN.get(node.id, _ANY)
+        )
+    if isinstance(node, ast.BinOp):  # `int | None`
+        parts = [
+            part for part in (node.left, node.right) if not (isinstance(part, ast.Constant) and part.value is None)
+        ]
+        return _of_node(parts[0]) if len(parts) == 1 else {"anyOf": [_of_node(part) for part in parts]}
+    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
+        return _ANY
+    inner = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if node.value.id == "Literal":
+        return {"enum": [part.value for part in inner if isinstance(part, ast.Constant)]}
+    if node.value.id == "Optional":
+        return _of_node(inner[0])
+    if node.value.id in _LISTS:
+        return {"type": "array", "maxItems": MAX_ITEMS, "items": _of_node(inner[0])}
+    return _PLAIN.get(node.value.id, _ANY)
