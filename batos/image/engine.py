@@ -6,7 +6,9 @@ Engine differences live here and nowhere else.
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +26,6 @@ from batos.image.delegation import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _READ_ONLY = frozenset(
     number
@@ -59,6 +60,18 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
     ) -> bytes:
         """Refuse; the unit of work runs again."""
         raise ConflictError(oid=oid, serials=(committedSerial, oldSerial), data=newpickle or committedData)
+
+    def packer(self, storage: Any, referencesf: Any, stop: bytes, gc: bool) -> Any:
+        """Write the packed file, and sync it before it takes the old one's place; the engine does not."""
+        packed = super().packer(storage, referencesf, stop, gc)
+        if packed is not None:
+            try:
+                with Path(f"{self._file_name}.pack").open("rb+") as file:
+                    os.fsync(file.fileno())
+            except BaseException:
+                self._commit_lock.release()
+                raise
+        return packed
 
 
 class ImageConnection(Connection):  # type: ignore[misc]
@@ -141,7 +154,11 @@ def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
 
 def is_shut(db: Any) -> bool:
     """Tell whether the storage has shut itself after a failure of the disk in the middle of a commit."""
-    return db is not None and bool(db.storage._file.closed)  # the engine has no other sign
+    if db is None:
+        return False
+    # The engine has no other sign; a pack closes the file too, for a moment, under the lock.
+    with db.storage._lock:
+        return bool(db.storage._file.closed)
 
 
 def snapshot_tid(conn: Any) -> str:
@@ -153,9 +170,10 @@ def snapshot_tid(conn: Any) -> str:
 def packed_until(db: Any) -> bytes:
     """The tid up to which a pack has taken history away; what was before it can't be seen whole."""
     storage = db.storage
-    if storage.packed_until is None:
-        storage.packed_until = preflight.last_packed(storage.getName())
-    tid: bytes = storage.packed_until
+    with storage._lock:
+        if storage.packed_until is None:
+            storage.packed_until = preflight.last_packed(storage.getName())
+        tid: bytes = storage.packed_until
     return tid
 
 

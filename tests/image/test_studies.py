@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from batos.errors import BadField, Stopping, UnknownTarget
+from batos.errors import BadField, ImageReadOnly, Stopping, UnknownTarget
 from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
@@ -150,3 +151,20 @@ class TestPack:
         image.transact_now(put, "other", 2)
         assert image.study_now(packing).value == ["other=2"]
         assert len(runs) == 2
+
+    def test_a_packed_file_is_synced_before_it_counts(self, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When the disk refuses to sync what the pack wrote, the old file stays, and writing goes on."""
+        old = image.transact_now(put, "thing", 1).tid
+        image.transact_now(change, "thing", 2)
+
+        def refuse(handle: int) -> None:
+            raise OSError(errno.ENOSPC, "no room for what was packed")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("batos.image.engine.os.fsync", refuse)
+            with pytest.raises(ImageReadOnly):
+                image.pack_now()
+        assert image.study_now(slot, "thing", at=old).value == 1
+        image.transact_now(change, "thing", 3)
+        image.pack_now()
+        assert image.read_now(slot, "thing").value == 3
