@@ -204,9 +204,10 @@ def _known(view: View) -> dict[tuple[bytes, bytes], tuple[str, str]]:
     found = {}
     for name, record in view.root.get(blobs.WEIGHTS, {}).items():
         for item in record["files"].values():
-            blob = item["blob"]
-            blob._p_activate()
-            found[blob._p_oid, blob._p_serial] = (name, item["sha256"])
+            # Read raw: a blob whose file is missing does not load as an object.
+            stored = graph.load(view.conn.db().storage, item["blob"]._p_oid, bytes.fromhex(view.tid))
+            if stored is not None:
+                found[stored.oid, stored.tid] = (name, item["sha256"])
     return found
 
 

@@ -98,6 +98,17 @@ def state_of(view: View, record: Record) -> Any:
     return view.conn._reader.getState(record.data)
 
 
+def same(new: Any, old: Any) -> bool:
+    """Compare by type and value; objects by identity: one connection has each only once."""
+    if type(new) is not type(old):
+        return False
+    if isinstance(new, dict):
+        return list(new) == list(old) and all(same(new[key], old[key]) for key in new)
+    if isinstance(new, (list, tuple)):
+        return len(new) == len(old) and all(map(same, new, old))
+    return bool(new is old or new == old)
+
+
 def _entry(view: View, transaction: Transaction, named: dict[bytes, str]) -> Entry:
     objects, methods = [], []
     for record in transaction.records:
@@ -126,20 +137,9 @@ def _slots(view: View, record: Record) -> dict[str, list[str]]:
     new = state_of(view, record)
     return {
         "added": sorted(new.keys() - old.keys()),
-        "changed": sorted(name for name in new.keys() & old.keys() if not _same(new[name], old[name])),
+        "changed": sorted(name for name in new.keys() & old.keys() if not same(new[name], old[name])),
         "removed": sorted(old.keys() - new.keys()),
     }
-
-
-def _same(new: Any, old: Any) -> bool:
-    """Compare by type and value; objects by identity: one connection has each only once."""
-    if type(new) is not type(old):
-        return False
-    if isinstance(new, dict):
-        return list(new) == list(old) and all(_same(new[key], old[key]) for key in new)
-    if isinstance(new, (list, tuple)):
-        return len(new) == len(old) and all(map(_same, new, old))
-    return bool(new is old or new == old)
 
 
 def _words(value: bytes | str) -> str:

@@ -92,6 +92,8 @@ def _stage(folder: Path, manifest: dict[str, Any], staged: Path, staged_blobs: P
         inside = blobs._inside(row["path"])
         target = staged_blobs / inside
         target.parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / backup.BLOBS / inside).is_file():
+            raise _damaged(folder / backup.BLOBS / inside)
         blobs._link(folder / backup.BLOBS / inside, target)
         blobs._sync_file(target)
     _check_blobs(staged_blobs, manifest, tell)

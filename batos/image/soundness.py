@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from batos.image.graph import Tell
     from batos.image.view import View
 
+_BLOB = ("ZODB.blob", "Blob")
 _MISSING = "is referred to, but is not there"
 
 
@@ -51,6 +52,8 @@ def check(view: View, deep: bool = False, tell: Tell = quiet) -> dict[str, Any]:
 
 
 def _check_record(view: View, record: Record, counts: dict[str, int], bad: list[dict[str, str]]) -> None:
+    if record.kind == _BLOB:
+        return  # its file is looked at below
     try:
         obj = view.conn.get(record.oid)
         obj._p_activate()
@@ -98,12 +101,10 @@ def _check_blobs(view: View, deep: bool, bad: list[dict[str, str]], tell: Tell) 
 
 
 def _blob_trouble(view: View, item: dict[str, Any], deep: bool) -> str | None:
-    blob = item["blob"]
-    try:
-        blob._p_activate()
-    except POSKeyError:
+    stored = graph.load(view.conn.db().storage, item["blob"]._p_oid, bytes.fromhex(view.tid))
+    if stored is None:
         return "has no record"
-    file = files.blob(view, blob._p_oid, blob._p_serial)
+    file = files.blob(view, stored.oid, stored.tid)
     if not file.is_file():
         return "is missing on disk"
     if file.stat().st_size != item["size"]:

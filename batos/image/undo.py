@@ -144,7 +144,7 @@ def _root_changes(view: View, record: Record) -> list[str]:
 
 
 def _changed_keys(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
-    return [name for name in {*new, *old} if name not in RECORDS and new.get(name) is not old.get(name)]
+    return [name for name in {*new, *old} if name not in RECORDS and not changes.same(new.get(name), old.get(name))]
 
 
 def _refuse_migration(view: View, transaction: Transaction) -> None:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from batos import __version__
 from batos.errors import BatosError
+from batos.operator import image_arguments, service, upgrade
 from batos.operator.bench import BENCHES
 from batos.operator.show import Speaker
 from batos.settings import Settings
@@ -27,8 +28,9 @@ _HANDLERS = {
     "keys list": "keys:list_keys",
     "keys add": "keys:add",
     "keys revoke": "keys:revoke",
-    "image check": "image:check",
-    "image history": "image:history",
+    "upgrade": "upgrade:run",
+    "service install": "service:install",
+    **image_arguments.HANDLERS,
 }
 
 
@@ -70,12 +72,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[common], help="show what runs")
     _add_objects(commands, common)
     _add_models(commands, common)
-    image = commands.add_parser("image", parents=[common], help="look after the image")
-    actions = image.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("check", parents=[common], help="read every object and every method")
-    log = actions.add_parser("history", parents=[common], help="list the image's transactions, newest first")
-    log.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (default 50)")
+    image_arguments.add(commands, common)
     _add_keys(commands, common)
+    upgrade.add(commands, common)
+    service.add(commands, common)
     _add_bench(commands, common)
     return top
 

@@ -16,20 +16,18 @@ if TYPE_CHECKING:
     from batos.operator.show import Speaker
     from batos.settings import Settings
 
-_WAYS = {"bridge": "through the bridge: a kernel runs", "image": "on the stopped image"}
-
 
 def inspect(asked: argparse.Namespace, settings: Settings, speaker: Speaker) -> int:
     """Show an object: its slots, methods, parents, and what it understands."""
     with offline.way(settings) as way:
-        speaker.remark(_WAYS[way.through])
+        speaker.remark(offline.SAID[way.through])
         reply = way.ask("inspect", target_oid=asked.oid)
     del reply["status"]
     reply.pop("id", None)
     if speaker.json:
         speaker.value({**reply, "through": way.through})
         return 0
-    _show_object(reply, speaker)
+    show_object(reply, speaker)
     return 0
 
 
@@ -38,7 +36,7 @@ def send(asked: argparse.Namespace, settings: Settings, speaker: Speaker) -> int
     args = [argument(word) for word in asked.args]
     fields = {"target_oid": asked.oid, "selector": asked.selector, "args": args, "learn": asked.learn}
     with offline.way(settings) as way:
-        speaker.remark(_WAYS[way.through])
+        speaker.remark(offline.SAID[way.through])
         reply = way.ask("send", **fields)
     reply.pop("id", None)
     good = reply["status"] in {"OK", "COMPLETE"}
@@ -81,7 +79,8 @@ def _watchdog(settings: Settings) -> dict[str, Any] | None:
     return files.read_json(settings.home / "run" / "watchdog.json") if watchdog.running(settings.home) else None
 
 
-def _show_object(reply: dict[str, Any], speaker: Speaker) -> None:
+def show_object(reply: dict[str, Any], speaker: Speaker) -> None:
+    """Write what `inspect` gave, for people."""
     speaker.out.print(f"[bold]{reply.get('name', 'object')}[/]  oid {reply['oid'].hex}")
     parents = ", ".join(text(parent) for parent in reply["parents"])
     speaker.out.print(f"parents: {parents or 'none'}\n")

@@ -1,7 +1,8 @@
 """Two ways to ask: through the bridge when a kernel runs, on the stopped image otherwise.
 
-Both answer the contract's commands with the contract's replies, so a command need not know which it has. On the
-stopped image `send` is handled by a kernel that is started for this one call.
+Both answer the contract's commands with the contract's replies, so a command need not know which it has. What needs the
+sandbox (`send`, also to the past, and the audit of an `import`) is handled by a kernel that is started for this one call
+when the image is stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from batos.errors import UnknownCommand, UnknownTarget, Unreachable
+from batos.errors import UnknownTarget, Unreachable
 from batos.watchdog.probe import Probe
 from batos.watchdog.process import StartedKernel
 from batos.watchdog.releases import Releases
@@ -22,11 +23,14 @@ from batos.watchdog.releases import Releases
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from batos.client.bridge import OnEvent
     from batos.image.store import Image
     from batos.settings import Settings
 
 Message = dict[str, Any]
 PING_SECONDS = 2.0
+SAID = {"bridge": "through the bridge: a kernel runs", "image": "on the stopped image"}
+"""What a command says of its way."""
 
 
 class Way(Protocol):
@@ -35,7 +39,7 @@ class Way(Protocol):
     through: str
     """`bridge` or `image`: which way it is."""
 
-    def ask(self, command: str, **fields: Any) -> Message:
+    def ask(self, command: str, on_event: OnEvent | None = None, **fields: Any) -> Message:
         """Ask and give the reply; an error reply is raised as its error."""
 
 
@@ -49,9 +53,11 @@ class Bridge:
 
         self._client = SyncClient.from_settings(settings)
 
-    def ask(self, command: str, **fields: Any) -> Message:
+    def ask(self, command: str, on_event: OnEvent | None = None, **fields: Any) -> Message:
         """Ask and give the reply; an error reply is raised as its error."""
-        return self._client.call(command, **fields)
+        from batos.client.bridge import checked
+
+        return checked(self._client.request({"command": command, **fields}, on_event))
 
     def close(self) -> None:
         """Let the connection go."""
@@ -71,20 +77,23 @@ class Stopped:
             "objects": self._objects,
             "history": self._history,
             "status": self._status,
-            "send": self._send,
         }
 
-    def ask(self, command: str, **fields: Any) -> Message:
+    def ask(self, command: str, on_event: OnEvent | None = None, **fields: Any) -> Message:
         """Ask and give the reply.
 
         Raises:
             UnknownCommand: This command needs a kernel.
             BatosError: What the image says.
         """
+        if _needs_sandbox(command, fields):
+            return self._by_kernel(command, on_event, fields)
         handler = self._commands.get(command)
-        if handler is None:
-            raise UnknownCommand(f"`{command}` needs a kernel, and none runs", "Start it with `./puter.sh --stay`.")
-        return {"status": "OK", **handler(**fields)}
+        if handler is not None:
+            return {"status": "OK", **handler(**fields)}
+        from batos.operator.direct import answer
+
+        return answer(self.image, self._settings, {"command": command, **fields}, on_event)
 
     def close(self) -> None:
         """Close the image."""
@@ -122,14 +131,20 @@ class Stopped:
     def _status(self) -> Message:
         return {"image": {**self.image.statistics(), "health": self.image.health.state}}
 
-    def _send(self, **fields: Any) -> Message:
+    def _by_kernel(self, command: str, on_event: OnEvent | None, fields: dict[str, Any]) -> Message:
         self.close()
         with _kernel_for_one_call(self._settings) as settings:
             bridge = Bridge(settings)
             try:
-                return bridge.ask("send", **fields)
+                return bridge.ask(command, on_event, **fields)
             finally:
                 bridge.close()
+
+
+def _needs_sandbox(command: str, fields: dict[str, Any]) -> bool:
+    if command == "as_of":
+        return bool(fields["request"].get("command") == "send")
+    return command == "send" or (command == "image" and fields["action"] == "import")
 
 
 @contextlib.contextmanager

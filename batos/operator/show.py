@@ -64,12 +64,18 @@ class Speaker:
 
 
 def to_json(value: Any) -> Any:
-    """Plain data as JSON; the `oid` of an answer is its 16 hex digits."""
-    if isinstance(value, dict) and isinstance(value.get("oid"), Ref):
-        value = {**value, "oid": value["oid"].hex}
+    """Plain data as JSON; the `oid` of an answer, and of its rows, is its 16 hex digits."""
+    return plain.to_json(_with_hex(value))
+
+
+def _with_hex(value: Any) -> Any:
     if isinstance(value, list):
-        return [to_json(item) for item in value]
-    return plain.to_json(value)
+        return [_with_hex(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: item.hex if key == "oid" and isinstance(item, Ref) else _with_hex(item) for key, item in value.items()
+        }
+    return value
 
 
 def text(value: Any) -> str:

@@ -63,33 +63,6 @@ class TestStopped:
         assert (code, told["result"], told["through"]) == (0, 42, "image")
         assert answer(capsys, "inspect", "genesis_obj")[1]["through"] == "image"
 
-    def test_check_reads_everything(self, image, capsys):
-        """A good image has no bad objects, and every method is counted."""
-        code, told = answer(capsys, "image", "check")
-        assert (code, told["bad"], told["methods"]) == (0, [], 1)
-
-    def test_check_finds_a_method_whose_text_was_changed(self, image, capsys):
-        """A source that no longer matches its digest is named, and the exit code is 1."""
-        from batos.image.store import Image
-
-        def spoil(view) -> None:
-            version = view.root["genesis_obj"]._slots["add_two"]
-            version._source = "def add_two(self, number):\n    return 0\n"
-
-        opened = Image(image.image_path, image.blob_path)
-        opened.transact_now(spoil)
-        opened.close_now()
-        code, told = answer(capsys, "image", "check")
-        assert code == 1
-        assert "add_two" in told["bad"][0]["why"]
-
-    def test_history_lists_transactions(self, image, capsys):
-        """The newest transaction comes first, with its note and its tid."""
-        code, told = answer(capsys, "image", "history", "--limit", "1")
-        assert code == 0
-        assert [row["note"] for row in told] == ["taught"]
-        assert len(told[0]["tid"]) == 16
-
     def test_status_without_a_kernel(self, image, capsys):
         """The exit code tells that nothing runs."""
         code, told = answer(capsys, "status")
@@ -100,21 +73,17 @@ class TestStopped:
 
 class TestRunning:
     def test_the_same_questions_through_the_bridge(self, kernel, capsys):
-        """inspect, send, check and status go through the bridge and say so."""
+        """inspect, send and status go through the bridge and say so."""
         code, told = answer(capsys, "inspect", "genesis_obj")
         assert (code, told["through"]) == (0, "bridge")
         assert told["methods"]["add_two"]["version"] == 1
         code, told = answer(capsys, "send", "genesis_obj", "add_two", "40")
         assert (code, told["result"], told["through"]) == (0, 42, "bridge")
-        code, told = answer(capsys, "image", "check")
-        assert (code, told["methods"], told["through"]) == (0, 1, "bridge")
         code, told = answer(capsys, "status")
         assert code == 0
         assert told["kernel"]["sandbox"]
         code, told = answer(capsys, "send", "genesis_obj", "fold_laundry")
         assert (code, told["status"]) == (1, "NOT_UNDERSTOOD")
-        code, told = answer(capsys, "image", "history")
-        assert (code, told["error"]["type"]) == (1, "NotAllowed")
 
 
 @pytest.mark.parametrize(
