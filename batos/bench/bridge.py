@@ -256,7 +256,7 @@ class Server:
         self._process = subprocess.Popen(command, env={**os.environ, **env}, stdout=self._log, stderr=self._log)
 
     @classmethod
-    def kernel(cls, folder: Path, model: str | None, settings: Any) -> Self:
+    def kernel(cls, folder: Path, model: str | None, settings: Any, env: dict[str, str] | None = None) -> Self:
         """A kernel in a home of its own."""
         home = folder / "home"
         home.mkdir()
@@ -265,6 +265,7 @@ class Server:
         script.write_text(json.dumps([slow]), encoding="utf-8")
         endpoint = _free_endpoint()
         env = {
+            **(env or {}),
             "BATOS_HOME": str(home),
             "BATOS_ZMQ_ENDPOINT": endpoint,
             "BATOS_ENGINE": "llama.cpp" if model else f"scripted:{script}",

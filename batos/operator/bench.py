@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 BENCHES: dict[str, str] = {
     "image": "the Living Image: reads, lookups, commits, size and opening, beside bare ZODB and SQLite",
     "bridge": "round trips, pipelines and memory of the Synaptic Bridge, beside a bare echo",
+    "sandbox": "what the sandbox's walls cost, beside a bare fork, and pings while it is attacked",
     "translate": "words that become the right message, beside the same weights asked without the translator",
+    "vessel": "start, return after a kill, hangs noticed, and what an upgrade costs in time",
+    "minds": "real weights through the mind host, beside the same libraries called directly",
     "synth": "missions that come out right, beside the same weights asked once",
 }
 """The benches by name, and what each measures; `batos/bench/<name>.py` has `run`, and `arguments` for options."""
