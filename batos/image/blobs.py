@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batos.image.store import Image, View
 
 WEIGHTS = "weights"
-_CHUNK = 1 << 22
+_CHUNK = 1 << 18
 
 
 class Staged(NamedTuple):
