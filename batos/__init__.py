@@ -11,7 +11,7 @@ General layout; imports point down only, and `tests/test_layers.py` holds this::
     memory/      mind/     sandbox/    knowledge · models · generated code
     image/                             the one door to ZODB
     guardian/                          the Persistence Covenant
-    wire · wire_image · fields · journal  messages and the metacognition log
+    wire · wire_cognition · wire_image · fields · journal  messages and the metacognition log
     codec · plain · settings · errors  plain data, settings, exceptions
     testing/                           doubles that ship
 

@@ -215,6 +215,8 @@ class MemoryExceeded(CodeError):
 class Quarantined(CodeError):
     """The method failed too often and is shut off."""
 
+    hint_default = "Correct it, start a `repair`, roll back to another version, or install your own source."
+
 
 class StartError(BatosError):
     """The process cannot start; `exit_code` tells the watchdog why."""

@@ -27,7 +27,7 @@ LAYERS = (
     ("guardian",),
     ("journal",),
     ("wire",),
-    ("wire_image",),
+    ("wire_cognition", "wire_image"),
     ("fields",),
     ("codec", "plain", "settings", "errors"),
 )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from batos.calls.lessons import Budget, Learn, Lessons, Unlearned
@@ -31,6 +31,16 @@ class Sent:
     result: Any
     tid: str
     output: str = ""
+
+
+class Witness(Protocol):
+    """Hears how calls of methods end; it must come back at once."""
+
+    def went_well(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sent: Sent) -> None:
+        """Hear of a call that came out well."""
+
+    def went_wrong(self, receiver: Ref, selector: str) -> None:
+        """Hear of a call that raised, after its record was written."""
 
 
 class Caller:
@@ -59,6 +69,7 @@ class Caller:
         hourly: int = 60,
         objects: int = NEW_OBJECTS,
     ) -> None:
+        self.witness: Witness | None = None
         self._image = image
         self._sandbox = sandbox
         self._primitives = primitives
@@ -118,11 +129,16 @@ class Caller:
             return Sent(result, self._image.statistics()["tid"])
         lessons = Lessons(self._learn if learn and at is None else None, self._generations, self._budget)
         try:
-            return await self._run(opened, tid, selector, args, kwargs, at, lessons)
+            sent = await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:
             if at is None and not isinstance(error, MessageNotUnderstood):
                 await self._record(error, ref, selector, args, kwargs, looked)
+                if self.witness is not None:
+                    self.witness.went_wrong(ref, selector)
             raise
+        if at is None and self.witness is not None:
+            self.witness.went_well(ref, selector, args, kwargs, sent)
+        return sent
 
     async def _run(
         self,

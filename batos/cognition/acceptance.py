@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batos import codec
 from batos.errors import BadField
-from batos.image import cycles, lookup, methods, outbox
+from batos.image import cycles, laws, lookup, methods, outbox
 from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.image.store import View
+
+MENDING = ("correct", "repair")
+"""Kinds of cycles that mend a method which is there."""
 
 SCHEMA = 1
 """Version of a cycle's record; a kernel reads records of its own version and older."""
@@ -27,8 +30,9 @@ class Mandate:
         brief: The mission brief, checked, as plain data.
         brief_hash: sha256 of the brief as received.
         proceed: Whether the message is to be sent once it is understood.
-        kind: `mission`, or `install` for the Architect's own source.
-        source: That source.
+        kind: `mission`; `install` for the Architect's own source; `correct` for a permanent example and the repair that it
+            asks for; `repair` for a method that failed.
+        source: The Architect's own source.
         request_id: The requester's durable name for the request, or empty.
         body_hash: sha256 of the whole request, to tell another one with the same name.
         depth: How deep in other missions' calls it came up; 0 for a requester's own.
@@ -68,6 +72,8 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
     there = known(view, mandate)
     if there is not None:
         return {"cycle_id": there, "new": False}
+    if mandate.kind in MENDING:
+        mandate = _mending(view, mandate, now)
     target = view.resolve(mandate.target)
     ref = view.ref(target)
     _check_slot(target, mandate)
@@ -98,19 +104,36 @@ def _others(view: View, ref: Ref, mandate: Mandate) -> tuple[str | None, str | N
     say) waits until that has ended, so that the method is written once. The Architect's own source is never dropped in
     favour of a mission that is on its way.
     """
-    if mandate.kind != "mission" or mandate.depth:
+    if mandate.kind == "install":
         return None, None
-    wanted, last = _asked(mandate.brief, proceed=mandate.proceed), None
+    wanted, last = _asked(mandate.kind, mandate.brief, proceed=mandate.proceed), None
     for record in cycles.alike(view, ref, mandate.brief["selector"]):
-        if record["kind"] == "mission" and _asked(record["brief"], proceed=record["proceed"]) == wanted:
+        if mandate.kind != "correct" and _asked(record["kind"], record["brief"], proceed=record["proceed"]) == wanted:
             return str(record["cycle_id"]), None
         last = str(record["cycle_id"])
     return None, last
 
 
-def _asked(brief: dict[str, Any], *, proceed: bool) -> bytes:
+def _mending(view: View, mandate: Mandate, now: str) -> Mandate:
+    """Turn to the object that holds the method, with the brief that the method was made from; an example becomes law.
+
+    Raises:
+        UnknownTarget: The target does not answer the selector by a method.
+    """
+    selector = mandate.brief["selector"]
+    ref = laws.holder(view, mandate.target, selector)
+    if mandate.kind == "correct":
+        for example in mandate.brief.get("examples", []):
+            laws.add_example(view, ref, selector, {**example, "time": now})
+    told = methods.version(view, view.get(ref), selector)["provenance"].get("mission_brief", {})
+    kept = {key: told[key] for key in ("intent", "parameters", "persona", "examples") if told.get(key)}
+    brief = {"type": "unhandled_message", "selector": selector, **kept, "version": "new"}
+    return replace(mandate, target=ref, brief=brief, proceed=False)
+
+
+def _asked(kind: str, brief: dict[str, Any], *, proceed: bool) -> bytes:
     call = [brief.get("args") or [], brief.get("kwargs") or {}] if proceed else []
-    return codec.pack([proceed, brief.get("version"), call])
+    return codec.pack([kind, proceed, brief.get("version"), call])
 
 
 def _check_slot(target: UvmObject, mandate: Mandate) -> None:

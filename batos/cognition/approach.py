@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from batos.cognition import brief as briefs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batos.settings import Settings
 
 Form = Literal["function", "method"]
 
 _STATE = re.compile(
-    r"\b(remember\w*|memori\w+|store[sd]?|keep|save[sd]?|note|forget|recall|track|log|register|so far|each time|every time"
-    r"|again|running total|counter|history|itself|my|its|balance|deposit|withdraw|inbox|slot|object|known|calls?"
-    r"|(until|before) now|increment|reset|append|undo|total)\b",
+    r"\b(remember\w*|memori\w+|store[sd]?|keep(s|ing)? (track|count|a |the )|save[sd]?|forget|recall|so far|each time|every time"
+    r"|how often|(was|been|is) called|running (total|sum|count)|counter|history|itself|my|deposit|withdraw\w*|balance|inbox"
+    r"|slots?|self|(the|this|an) object|increment|reset|undo|to the (list|total|basket|cart|log|notes|stock|queue|stack))\b",
     re.IGNORECASE,
 )
 _CHANGES = re.compile(
@@ -53,11 +55,15 @@ def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, set
     last = attempts[-1] if attempts else None
     if last is None:
         return Plan(form, 0.0, 1 if briefs.examples(brief) else settings.candidates, finding=False)
+    if not last["n"]:
+        return Plan(form, 0.0, settings.candidates, finding=True)  # the method that is there is to be mended
     told = form == "method" or last.get("kind") != "trial" or len(attempts) % 2 == 0
     return Plan(form, _HOT if len(attempts) > 2 else _SAMPLED, settings.candidates, finding=told)
 
 
-def form_of(brief: briefs.Brief, words: str, *, slots: str, known: list[str]) -> Form:
+def form_of(
+    brief: briefs.Brief, words: str, *, slots: str, known: list[str], before: Sequence[dict[str, Any]] = ()
+) -> Form:
     """Tell which form a mission is asked for in.
 
     Args:
@@ -65,7 +71,10 @@ def form_of(brief: briefs.Brief, words: str, *, slots: str, known: list[str]) ->
         words: The Architect's words.
         slots: Those of the target's slots that the mission may be about.
         known: Methods that the new one may call.
+        before: The attempts so far; the first of a repair is the method that is there.
     """
+    if before and not before[0]["n"] and "self." in before[0]["source"]:
+        return "method"
     if slots or known or briefs.first_line(brief) is None or _STATE.search(words):
         return "method"
     stateful = any(example.get("steps") or example.get("slots") for example in briefs.examples(brief))

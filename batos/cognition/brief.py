@@ -9,6 +9,10 @@ from batos.cognition import literals
 from batos.plain import shown
 
 Brief = dict[str, Any]
+Finding = dict[str, Any]
+"""An attempt: its `source`, the `finding`, its `kind` and how many `runs` of the trial it came through."""
+
+_RANKS = {"syntax": 0, "policy": 1, "covenant": 1, "trial": 2}
 
 _PARAMETER = re.compile(r"^\s*(\*{0,2}\w+)\s*(?::[^=]*)?(=)?")
 
@@ -100,3 +104,8 @@ def examples_in_words(selector: str, words: str) -> list[dict[str, Any]]:
     """Find `f(2) == 4`, `f(2) is 4` and doctests of the selector in the Architect's words."""
     told = literals.examples(words)
     return told.examples if told.name == selector else []
+
+
+def rank(finding: Finding) -> tuple[int, int]:
+    """How far an attempt came: past the parser, the Guardian, and so many runs of the trial."""
+    return _RANKS.get(str(finding.get("kind")), 1), int(finding.get("runs", 0))

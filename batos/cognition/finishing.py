@@ -89,6 +89,20 @@ def _settled(overlay: Overlay, outcome: dict[str, Any]) -> dict[str, Any]:
     return {"result": overlay.settled(outcome["result"])} if "result" in outcome else {}
 
 
+def left_alone(ctx: Context, looked: dispatch.Looked) -> Step:
+    """End a repair of a method that is right as it is."""
+    selector = ctx.brief["selector"]
+    last_word = {
+        "status": "COMPLETE",
+        "selector": selector,
+        "installed": False,
+        "version": looked.version,
+        "source": looked.source,
+        "message": f"{selector} keeps to all that is known of it; nothing was changed.",
+    }
+    return Step(None, log=[("FINAL_OUTCOME", {"outcome": "COMPLETE"})], last_word=last_word)
+
+
 def _check_evidence(ctx: Context) -> None:
     """Hold the state machine to its promise, whatever the states before answered."""
     verdict = ctx.data.get("verdict") or {}
@@ -150,7 +164,7 @@ def _remembered(brief: briefs.Brief) -> briefs.Brief:
 def provenance(ctx: Context) -> dict[str, Any]:
     """Everything that led to the version: mission, author, attempts, audit, evidence."""
     record = ctx.record
-    origin = "architect" if record["kind"] == "install" else "mission"
+    origin = {"install": "architect", "correct": "correction"}.get(record["kind"], record["kind"])
     return {
         "origin": origin,
         "cycle_id": record["cycle_id"],
@@ -180,12 +194,14 @@ def _message(ctx: Context, outcome: dict[str, Any]) -> str:
 async def failed(ctx: Context) -> Step:
     """End the cycle with what went wrong; the target is as it was."""
     error = ctx.record.get("error") or {"type": "ModelError", "message": "The cycle failed", "hint": ""}
+    best = max((item for item in ctx.record["attempts"] if item["n"]), key=briefs.rank, default=None)
     last_word = {
         "status": "FAILED",
         "state": ctx.record.get("failed_in"),
         "selector": ctx.brief["selector"],
         "error": error,
         "attempts": ctx.record["attempts"],
+        "best": best,
         "message": error["message"],
     }
     log = [("FINAL_OUTCOME", {"outcome": "FAILED", "error": error["type"]})]

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass, field
+from typing import Any
 
 from batos.cognition.candidates import FENCE, extract, opens
 
 _DEF = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
 _CONSTANT = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
+_TELLING = 8
+"""An argument of an example that is longer than this, as text, does not come into a method by chance."""
 _IMPORT = re.compile(r"(?:import|from)\s")
 
 
@@ -72,6 +75,42 @@ def read(answer: str, selector: str, opening: str) -> Written:
     return written
 
 
+def recursing(source: str, selector: str) -> str:
+    """Let a method that calls itself as a function do so: as a message where it needs its object, else within."""
+    written = read(source, selector, "")
+    if not written.recursive or not re.search(r"\(\s*self\b", written.head):
+        return source
+    if re.search(r"\bself\b", "\n".join(written.body)):
+        return re.sub(rf"(?<![\w.])(?<!def ){selector}\(", f"self.{selector}(", source)
+    names = re.findall(r"[(,]\s*(\w+)", written.head)[1:]
+    return wrapped(source, selector, names, "") or source
+
+
+def returning(source: str) -> tuple[str, list[str]]:
+    """Return what a method prints at its end instead of an answer; gives the source and a sentence for the mend."""
+    lines = source.rstrip().split("\n")
+    printed = re.fullmatch(r"(\s+)print\((?!.*\b(?:end|sep|file)=)(.+)\)", lines[-1])
+    if printed is None or re.search(r"\b(return|yield)\b", source) or opens(lines[-1]):
+        return source, []
+    value = printed.group(2)
+    lines[-1] = f"{printed.group(1)}return {value}"
+    return "\n".join(lines) + "\n", ["returned what was printed at the end"]
+
+
+def repeats(source: str, parameters: list[str], examples: list[dict[str, Any]]) -> str:
+    """Say so where a method repeats an example instead of working it out: a finding, or nothing."""
+    body = source.split(":", 1)[-1] if source.startswith("def") else source.partition("\ndef ")[2].split(":", 1)[-1]
+    if parameters and not any(re.search(rf"\b{name}\b", body) for name in parameters):
+        return f"the answer does not depend on {parameters[0]}: use the arguments that are given"
+    packed = re.sub(r"\s", "", body)
+    for example in examples:
+        for arg in example.get("args") or []:
+            text = re.sub(r"\s", "", repr(arg))
+            if isinstance(arg, (list, tuple, dict, str)) and len(text) > _TELLING and text in packed:
+                return "it repeats the example instead of working out the answer from the arguments"
+    return ""
+
+
 def wrapped(source: str, selector: str, parameters: list[str], kind: str) -> str | None:
     """Give a method whose result is made a `kind`; None where it uses its object, which nesting could change.
 
@@ -79,7 +118,7 @@ def wrapped(source: str, selector: str, parameters: list[str], kind: str) -> str
         source: A method's source.
         selector: Its name.
         parameters: The names of its parameters after self.
-        kind: `tuple`, `list` or another type that takes the result.
+        kind: `tuple`, `list` or another type that takes the result; empty leaves it.
     """
     written = read(source, selector, "")
     head = re.sub(r"\(\s*self\s*,?\s*", "(", written.head, count=1)
@@ -150,7 +189,9 @@ def _head_end(block: list[str]) -> int:
 
 
 def _is_used(helper: str, text: str) -> bool:
+    """Whether a helper's name is in the text more often than in the helper itself."""
     name = _DEF.match(helper) or _CONSTANT.match(helper)
-    return bool(name) and len(re.findall(rf"\b{name.group(1)}\b", text)) > len(
-        re.findall(rf"\b{name.group(1)}\b", helper)
-    )
+    if name is None:
+        return False
+    word = rf"\b{name.group(1)}\b"
+    return len(re.findall(word, text)) > len(re.findall(word, helper))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.cognition.words import VERBS
 from batos.image import dispatch, lookup, methods
-from batos.memory.text_index import words_of
+from batos.memory.words import words_of
 from batos.plain import shown
 
 if TYPE_CHECKING:

@@ -64,7 +64,7 @@ def inputs(brief: briefs.Brief, parameters: list[dict[str, Any]], limit: int = I
 
 
 def _pool(brief: briefs.Brief, name: str) -> tuple[Any, ...]:
-    said = next((p for p in brief.get("parameters") or [] if p["name"] == name), {})
+    said: dict[str, Any] = next((p for p in brief.get("parameters") or [] if p["name"] == name), {})
     annotation = str(said.get("annotation") or "").split("[")[0].strip()
     if annotation in _POOLS:
         return _POOLS[annotation]

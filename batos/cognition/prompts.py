@@ -115,7 +115,7 @@ def _function(
     parts += [words(brief), f"The function is `{opening(brief, 'function').strip()}`"]
     tests = [_as_test(brief["selector"], example) for example in briefs.examples(brief)[:6]]
     if any(tests):
-        parts.append("This must hold:\n```python\n" + "\n".join(filter(None, tests)) + "\n```")
+        parts += [f"For example, this must hold: `{test}`" for test in tests if test]
     elif brief.get("args") or brief.get("kwargs"):
         call = show_call(brief["selector"], brief.get("args", []), brief.get("kwargs", {}))
         parts.append(f"It will be called as `{call}`")

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from batos.cognition import approach, finishing, forms, prompts
 from batos.cognition import brief as briefs
+from batos.cognition.acceptance import MENDING
 from batos.cognition.candidates import extract
 from batos.cognition.portrait import codex_of, self_portrait
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
-from batos.cognition.validating import validating
+from batos.cognition.validating import still_right, validating
 from batos.image import dispatch
 from batos.memory import catalog
 from batos.mind.protocol import GenerateRequest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from batos.image.store import View
 
 NEXT: dict[str, frozenset[str]] = {
-    "IDLE": frozenset({"DECOMPOSING", "VALIDATING", "FAILED"}),
+    "IDLE": frozenset({"DECOMPOSING", "SYNTHESIZING", "VALIDATING", "FAILED"}),
     "DECOMPOSING": frozenset({"DELEGATING", "FAILED"}),
     "DELEGATING": frozenset({"SYNTHESIZING", "FAILED"}),
     "SYNTHESIZING": frozenset({"VALIDATING", "FAILED"}),
@@ -45,11 +46,30 @@ async def idle(ctx: Context) -> Step:
     """Begin: a mission is decomposed, unless its message is understood by now; own source goes straight to its trial."""
     if ctx.record["kind"] == "install":
         return Step("VALIDATING")
+    if ctx.record["kind"] in MENDING:
+        return await _mend(ctx)
     if ctx.record["kind"] == "mission" and ctx.brief.get("version") != "new":
         looked = (await ctx.services.image.read(dispatch.look, ctx.target, ctx.brief["selector"])).value
         if looked.kind == "method":
             return await finishing.understood(ctx, looked)
     return Step("DECOMPOSING")
+
+
+async def _mend(ctx: Context) -> Step:
+    """Begin a repair with what is wrong with the method that is there; one that is right stays."""
+    looked = (await ctx.services.image.read(dispatch.look, ctx.target, ctx.brief["selector"])).value
+    verdict = await still_right(ctx, looked.source)
+    if verdict.passed:
+        return finishing.left_alone(ctx, looked)
+    found = {
+        "n": 0,
+        "source": looked.source,
+        "finding": verdict.finding,
+        "kind": "trial",
+        "runs": len(verdict.evidence),
+    }
+    event = {"event": "attempt", "n": 0, "finding": verdict.finding}
+    return Step("SYNTHESIZING", changes={"attempts": [found]}, events=[event])
 
 
 async def decomposing(ctx: Context) -> Step:
@@ -132,9 +152,10 @@ async def synthesizing(ctx: Context) -> Step:
     told = prompts.words(brief)
     seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], told)).value
     known = ctx.data.get("known", [])
-    form = approach.form_of(brief, told, slots=seen["slots"], known=known)
+    form = approach.form_of(brief, told, slots=seen["slots"], known=known, before=attempts)
     plan = approach.plan(brief, attempts, form=form, settings=ctx.services.settings)
     opening = prompts.opening(brief, form)
+    context = [s["text"] for s in ctx.data.get("retrieved_context", [])]
     request = GenerateRequest(
         state="SYNTHESIZING",
         persona=ctx.record["persona"],
@@ -143,10 +164,11 @@ async def synthesizing(ctx: Context) -> Step:
             brief,
             form=form,
             slots=seen["slots"],
-            context=[s["text"] for s in ctx.data.get("retrieved_context", [])],
+            context=context,
             known=known,
             findings=attempts if plan.finding else [],
         ),
+        optional=tuple(f"- {snippet}" for snippet in context),
         prefill=f"```python\n{opening}",
         stop=prompts.STOP,
         max_tokens=ctx.services.settings.max_new_tokens,
@@ -162,6 +184,7 @@ async def synthesizing(ctx: Context) -> Step:
         "persona": ctx.record["persona"],
         "model": reply.model,
         "model_sha256": reply.model_sha256,
+        "adapter": reply.adapter,
         "engine": reply.engine,
         "prompt_sha256": finishing.digest(request.messages),
         "form": form,
@@ -171,7 +194,7 @@ async def synthesizing(ctx: Context) -> Step:
         "tokens": {"prompt": reply.prompt_tokens, "completion": reply.completion_tokens},
         "seconds": round(reply.seconds, 3),
     }
-    used = len(ctx.data.get("retrieved_context", []))
+    used = len(context) - reply.dropped
     return Step(
         "VALIDATING",
         data={"candidates": sources, "author": author, "generated_artifact": sources[0]},
@@ -182,7 +205,7 @@ async def synthesizing(ctx: Context) -> Step:
 
 def _source(text: str, brief: dict[str, Any], form: approach.Form, opening: str) -> str:
     if form == "method":
-        return extract(text, brief["selector"], opening)
+        return forms.recursing(extract(text, brief["selector"], opening), brief["selector"])
     return forms.as_method(text, brief["selector"], opening, briefs.parameter_names(brief))
 
 

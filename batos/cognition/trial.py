@@ -10,7 +10,7 @@ from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
 from batos.cognition.compare import same
-from batos.errors import BatosError, CodeError, MethodError
+from batos.errors import BatosError, CodeError, MethodError, UnknownTarget
 from batos.plain import shown
 
 if TYPE_CHECKING:
@@ -36,10 +36,45 @@ class Verdict:
     kind_wanted: str = ""
 
 
-class Trial:
-    """Runs candidates of one mission."""
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a method must keep to beside the brief.
 
-    def __init__(self, image: Image, sandbox: Runner, target: Ref, brief: briefs.Brief) -> None:
+    Args:
+        examples: Its permanent examples; they stand above those of the brief.
+        calls: Calls of it that came out well, each to be made again at its moment.
+        failed: Calls that raised, which must come back.
+    """
+
+    examples: tuple[dict[str, Any], ...] = ()
+    calls: tuple[dict[str, Any], ...] = ()
+    failed: tuple[dict[str, Any], ...] = ()
+
+
+class Trial:
+    """Runs candidates of one mission.
+
+    Args:
+        image: The image.
+        sandbox: Where candidates run.
+        target: The object that is to understand the selector.
+        brief: The mission brief.
+        duties: What the method must keep to besides.
+        at: The moment whose state it runs on; None takes what is there now.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        sandbox: Runner,
+        target: Ref,
+        brief: briefs.Brief,
+        duties: Duties | None = None,
+        *,
+        at: str | None = None,
+    ) -> None:
+        self._at = at
+        self._duties = duties or Duties()
         self._image = image
         self._sandbox = sandbox
         self._target = target
@@ -56,13 +91,20 @@ class Trial:
         """
         verdict = Verdict(passed=True)
         # Reading examples off long words takes its time: not on the loop.
-        examples = await asyncio.to_thread(briefs.examples, self._brief)
+        told = await asyncio.to_thread(briefs.examples, self._brief)
+        law = [{**example, "kind": "law"} for example in self._duties.examples]
+        examples = law + [example for example in told if not any(_same_call(example, other) for other in law)]
         for example in examples:
-            overlay = Overlay(self._image, selector=self._selector)
+            overlay = Overlay(self._image, at=self._at, selector=self._selector)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
                 kind = _kind_wanted(verdict.evidence[-1])
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
+        for kind, again in (("good call", self._duties.calls), ("failed call", self._duties.failed)):
+            for call in again:
+                finding = await self._again(source, call, kind, verdict.evidence)
+                if finding:
+                    return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
         if not examples and proceed:
             finding = await self._rehearse(source, verdict.evidence, must_change=must_change)
             if finding:
@@ -93,7 +135,7 @@ class Trial:
         finding = self._judge(step, got) or await self._judge_slots(step, overlay)
         evidence.append(
             {
-                "kind": "example",
+                "kind": step.get("kind", "example"),
                 "args": _kept(args),
                 "kwargs": _kept(kwargs),
                 "expected": _kept(_expected(step)),
@@ -130,6 +172,29 @@ class Trial:
                 return f"afterwards self.{name} must be {shown(value)}, but is {shown(slots[name])}"
         return ""
 
+    async def _again(self, source: str, call: dict[str, Any], kind: str, evidence: list[dict[str, Any]]) -> str:
+        """Make a call of the past again, at its moment: what came out well must come out the same, the rest must come back."""
+        overlay = Overlay(self._image, at=call["tid"], selector=self._selector)
+        args, kwargs = call["args"], call["kwargs"]
+        record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "tid": call["tid"]}
+        evidence.append(record)
+        finding = ""
+        try:
+            outcome = await self._sandbox.call(
+                overlay, call["receiver"], self._selector, args, kwargs, source=source, fixed=True
+            )
+            record["got"] = {"result": _kept(outcome.result)}
+            if kind == "good call" and not same(call["result"], outcome.result):
+                shown_call = show_call(self._selector, args, kwargs)
+                finding = f"{shown_call} gave {shown(call['result'])} so far and must go on so, but gave {shown(outcome.result)}"
+        except UnknownTarget:
+            record["skipped"] = "its moment was packed away"
+        except CodeError as error:
+            record["got"] = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
+            finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + _at_line(record["got"])
+        record["passed"] = not finding
+        return finding
+
     async def _rehearse(self, source: str, evidence: list[dict[str, Any]], *, must_change: bool) -> str:
         """Make the brief's call; one that changes the object is made twice, so that the second sees the first's effect."""
         overlay = Overlay(self._image, selector=self._selector)
@@ -164,6 +229,12 @@ class Trial:
         finding = _printed(outcome.result, outcome.output, call)
         record["passed"] = not finding
         return finding
+
+
+def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if one.get("steps") or other.get("steps"):
+        return False
+    return all(same(one.get(key) or empty, other.get(key) or empty) for key, empty in (("args", []), ("kwargs", {})))
 
 
 def _kind_wanted(run: dict[str, Any]) -> str:

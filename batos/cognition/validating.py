@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from batos.cognition import approach, finishing, forms, probing, prompts
 from batos.cognition import brief as briefs
+from batos.cognition.acceptance import MENDING
 from batos.cognition.services import Context, Step
-from batos.cognition.trial import Trial, Verdict
+from batos.cognition.trial import Duties, Trial, Verdict
 from batos.cognition.voting import vote
 from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyViolation
-from batos.image import dispatch
+from batos.image import dispatch, failures, laws
 
 if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.image.view import View
     from batos.sandbox.world import Audit
 
-_RANKS = {"syntax": 0, "policy": 1, "covenant": 1, "trial": 2}
+_FAILED_CALLS = 5
 _WRAPS = ("tuple", "list", "set", "int", "float", "str", "bool")
 
 
@@ -31,7 +34,7 @@ class _Passed:
     mends: list[str]
 
 
-Finding = dict[str, Any]
+Finding = briefs.Finding
 
 
 async def validating(ctx: Context) -> Step:
@@ -60,17 +63,21 @@ async def validating(ctx: Context) -> Step:
 async def _check(ctx: Context, source: str) -> _Passed | Finding:
     """Check one candidate: what it passed with, else its source and finding."""
     sandbox, brief = ctx.services.sandbox, ctx.brief
+    own = ctx.record["kind"] == "install"
+    source, mends = (source, []) if own else forms.returning(source)
     audit = await sandbox.audit(source, brief["selector"], policy=ctx.services.settings.guardian_policy)
     if audit.findings:
         return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
     wrong = briefs.signature_finding(audit.parameters, brief)
     wrong = wrong or await _forgetful(ctx, audit)
+    if not own and not wrong:
+        wrong = forms.repeats(audit.source, [str(p["name"]) for p in audit.parameters], briefs.examples(brief))
     if wrong:
         return _finding(audit.source, wrong, [])
     needs = briefs.needs(audit.parameters, brief)
     verdict = await _try(ctx, audit, needs)
     if verdict.passed:
-        return _Passed(audit, verdict, needs, [])
+        return _Passed(audit, verdict, needs, [*mends, *audit.mends])
     mended = await _wrapped(ctx, audit, verdict, needs)
     return mended or _finding(audit.source, verdict.finding, [], len(verdict.evidence))
 
@@ -78,9 +85,26 @@ async def _check(ctx: Context, source: str) -> _Passed | Finding:
 async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
     own = ctx.record["kind"] == "install"
     proceed = bool(ctx.record["proceed"]) and not needs and not own
-    trial = Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief)
+    kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
+    trial = Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief, kept)
     must_change = not own and approach.changes_object(prompts.words(ctx.brief))
     return await trial.run(audit.source, proceed=proceed, must_change=must_change)
+
+
+def duties(view: View, target: Ref, selector: str, kind: str) -> Duties:
+    """What a new version of a method must keep to: permanent examples always; the harm rule adds its calls to a repair."""
+    law = tuple(laws.examples(view, target, selector))
+    if kind not in MENDING:
+        return Duties(law)
+    active = dispatch.look(view, target, selector)
+    failed = tuple(failures.of_source(view, selector, active.sha256)[:_FAILED_CALLS])
+    return Duties(law, tuple(laws.calls(view, target, selector)), failed if kind == "repair" else ())
+
+
+async def still_right(ctx: Context, source: str) -> Verdict:
+    """Try the method that is there on all that it must keep to."""
+    kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
+    return await Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief, kept).run(source, proceed=False)
 
 
 async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:
@@ -124,7 +148,7 @@ def _diff(before: str, after: str) -> str:
 
 def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
     audit, verdict = chosen.audit, chosen.verdict
-    mends = chosen.mends or audit.mends
+    mends = chosen.mends
     data = {
         "generated_artifact": audit.source,
         "validation_error": None,
@@ -149,7 +173,7 @@ def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
 
 def _repair(ctx: Context, findings: list[Finding]) -> Step:
     """Send the cycle back with what was found, or end it when the attempts are used up."""
-    best = max(findings, key=rank)
+    best = max(findings, key=briefs.rank)
     number = len(ctx.record["attempts"]) + 1
     attempts = [*ctx.record["attempts"], {"n": number, **best}]
     event = {"event": "attempt", "n": number, "finding": best["finding"]}
@@ -166,11 +190,6 @@ def _repair(ctx: Context, findings: list[Finding]) -> Step:
         events=[event],
         log=log,
     )
-
-
-def rank(finding: Finding) -> tuple[int, int]:
-    """How far an attempt came: past the parser, the Guardian, and so many runs of the trial."""
-    return _RANKS.get(str(finding.get("kind")), 1), int(finding.get("runs", 0))
 
 
 def _why(best: Finding, number: int) -> dict[str, Any]:

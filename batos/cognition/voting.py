@@ -38,7 +38,7 @@ async def vote(ctx: Context, sources: list[str], inputs: list[list[Any]]) -> tup
                 break
         else:
             groups.append([place])
-    best = max(groups, key=lambda group: (any(came for came, _ in outcomes[group[0]]), len(group), -group[0]))
+    best = max(groups, key=lambda group: (_does_something(outcomes[group[0]]), len(group), -group[0]))
     record = {
         "kind": "vote",
         "candidates": len(sources),
@@ -68,6 +68,11 @@ async def _one(ctx: Context, source: str, args: list[Any]) -> tuple[bool, Any]:
     except CodeError as error:
         return False, error.details.get("error_type")
     return True, [outcome.result, {name: value for slots in overlay.writes.values() for name, value in slots.items()}]
+
+
+def _does_something(outcome: Outcomes) -> bool:
+    """Whether a call gave an answer, or changed its object."""
+    return any(came and (value[0] is not None or value[1]) for came, value in outcome)
 
 
 def _alike(one: Outcomes, other: Outcomes) -> bool:

@@ -12,7 +12,7 @@ from ZODB.POSException import POSKeyError
 
 from batos.codec import Ref
 from batos.errors import Conflict, NotAllowed
-from batos.image import lookup, registry
+from batos.image import lookup, quarantine, registry
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
 from batos.image.values import NotPlain, from_plain, to_plain
@@ -146,6 +146,17 @@ def signatures(view: View, target: str | Ref) -> list[str]:
     return [selector + _without_self(value.signature) for selector, value in called if isinstance(value, MethodVersion)]
 
 
+def summaries(view: View, target: str | Ref) -> dict[str, str]:
+    """What the methods that an object understands say of themselves, by selector.
+
+    Raises:
+        UnknownTarget: There is no such object.
+    """
+    found = lookup.understood(_object(view, target))
+    called = ((selector, own(holder)[selector]) for selector, holder in found.items())
+    return {selector: value.summary for selector, value in called if isinstance(value, MethodVersion)}
+
+
 def apply(view: View, writes: Mapping[Ref, Mapping[str, Any]], reads: Reads) -> None:
     """Set the data slots that a call wrote, if all it read is still so.
 
@@ -173,7 +184,7 @@ def _looked(view: View, holder: UvmObject, selector: str, value: Any, reads: Rea
     ref = view.ref(holder)
     if isinstance(value, MethodVersion):
         return Looked(
-            "method",
+            "quarantined" if quarantine.is_shut(holder, value) else "method",
             reads,
             ref,
             source=value.source,

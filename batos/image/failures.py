@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from batos.image.store import View
 
 KEEP = 1000
+
+_FAULTS = ("MethodError", "DeadlineExceeded", "MemoryExceeded", "CovenantViolationError")
+_MISCALLED = re.compile(
+    r"missing \d+ required|takes (from )?\d+ .*positional|unexpected keyword|multiple values for argument"
+)
 
 
 def record(view: View, post_mortem: dict[str, Any]) -> str:
@@ -36,3 +42,26 @@ def load(view: View, failure_id: str) -> dict[str, Any] | None:
     kept = view.root.get("failures", {})
     data = kept.get(failure_id)
     return None if data is None else dict(codec.unpack(data))
+
+
+def listing(view: View, selector: str | None, limit: int) -> list[dict[str, Any]]:
+    """Give records, newest first, each with its `failure` (the id); of one selector where one is named."""
+    found: list[dict[str, Any]] = []
+    ids = list(view.root.get("failures", ()))
+    for failure_id in reversed(ids):
+        post_mortem = load(view, failure_id)
+        if post_mortem is not None and selector in (None, post_mortem["selector"]):
+            found.append({"failure": failure_id, **post_mortem})
+        if len(found) >= limit:
+            break
+    return found
+
+
+def of_source(view: View, selector: str, sha256: str) -> list[dict[str, Any]]:
+    """Give the records that speak against one source text, newest first."""
+    return [item for item in listing(view, selector, KEEP) if item["sha256"] == sha256 and is_fault(item)]
+
+
+def is_fault(post_mortem: dict[str, Any]) -> bool:
+    """Tell whether a failure speaks against the method: not one that was called with the wrong number of arguments, say."""
+    return post_mortem["error"] in _FAULTS and not _MISCALLED.search(post_mortem["message"])

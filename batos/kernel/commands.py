@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import plain, wire
@@ -16,9 +15,10 @@ from batos.kernel.clients import Clients
 from batos.kernel.cognition_commands import CognitionCommands
 from batos.kernel.follow_commands import FollowCommands
 from batos.kernel.image_commands import ImageCommands
+from batos.kernel.memory_commands import MemoryCommands
 from batos.kernel.model_commands import ModelCommands
 from batos.kernel.time_commands import TimeCommands
-from batos.memory import catalog, chunking
+from batos.memory import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     Handler = Callable[[Any, Peer, Emit], Awaitable[Message]]
 
 _RECENT = 3
-_GROUPS: tuple[type[Group], ...] = (CognitionCommands, FollowCommands, ImageCommands, ModelCommands, TimeCommands)
+_GROUPS: tuple[type[Group], ...] = (
+    CognitionCommands,
+    FollowCommands,
+    ImageCommands,
+    MemoryCommands,
+    ModelCommands,
+    TimeCommands,
+)
 """Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""
 
 
@@ -70,9 +77,6 @@ class Commands:
             "clone": self._clone,
             "set": self._set,
             "remove": self._remove,
-            "remember": self._remember,
-            "forget": self._forget,
-            "search": self._search,
             "translate": self._translate,
             "status": self._status,
             "ping": self._ping,
@@ -219,21 +223,6 @@ class Commands:
             learned.remove, request.target_oid, request.selector, request.slot, note="remove"
         )
         return {"status": "OK", "tid": done.tid}
-
-    async def _remember(self, request: wire.Remember, peer: Peer, emit: Emit) -> Message:
-        # A long text is cut outside the image thread, so that no message waits for it.
-        chunks = await asyncio.to_thread(chunking.split, request.text)
-        index = catalog.index_document, request.doc_id, request.text, request.metadata, chunks
-        done = await self._uvm.image.transact(*index, note=f"remember {request.doc_id}")
-        return {"status": "OK", "chunks": done.value}
-
-    async def _forget(self, request: wire.Forget, peer: Peer, emit: Emit) -> Message:
-        done = await self._uvm.image.transact(catalog.forget, request.doc_id, note=f"forget {request.doc_id}")
-        return {"status": "OK", "chunks": done.value}
-
-    async def _search(self, request: wire.Search, peer: Peer, emit: Emit) -> Message:
-        results = (await self._uvm.image.read(catalog.search, request.query, request.top_k, request.filter)).value
-        return {"status": "OK", "results": results}
 
     async def _translate(self, request: wire.Translate, peer: Peer, emit: Emit) -> Message:
         return {"status": "OK", **await self._uvm.translator.translate(request)}

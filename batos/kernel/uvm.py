@@ -32,6 +32,7 @@ from batos.kernel.scribe import Scribe
 from batos.kernel.translate import KernelTranslator
 from batos.kernel.upkeep import Upkeep
 from batos.memory import catalog, golden
+from batos.memory.service import FractalMemory
 from batos.mind.service import HostMind, open_mind
 from batos.sandbox.runner import Sandbox
 from batos.sandbox.world import Limits
@@ -116,6 +117,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             self.mind.pinned.update((await self.image.read(minds.pins)).value)
             if self.mind.choice.engine == "transformers":
                 self._provision.quantize = self.mind.quantize
+        self.memory = FractalMemory(self.image, self.mind.embed, settings.sentence_transformer_model)
         self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
         self.caller = Caller(
             self.image,
@@ -166,6 +168,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             self.stop()
             return
         await self._scribe.start()
+        await self.memory.start()
         resumed = await self.orchestrator.resume()
         self._in_background(self._learn_codex, "golden dataset")
         self._in_background(self._load_default_model, "default model")
@@ -191,6 +194,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.orchestrator.close()
         self.feed.close()
+        await self.memory.close()
         await self.bridge.drain(_DRAIN_SECONDS)
         self.bridge.close()
         await self.mind.close()
@@ -211,6 +215,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             "models": mind.get("models", []),
             "memory": mind.get("memory", {}),
             "sandbox": {"level": self.sandbox.level, "layers": self.sandbox.layers, **self.sandbox.statistics()},
+            "fractal_memory": self.memory.statistics(),
             "image": image,
             "cycles": cycles,
             "mind": mind,
@@ -254,13 +259,16 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         except (OSError, ValueError) as error:
             _log.warning("the persona codex %s was not learned: %s", file.name, error)
         else:
+            self.memory.wake()
             _log.info("Fractal Memory learned the persona codex: %d entries", count)
 
     async def _load_default_model(self) -> None:
         persona = self.settings.default_persona_model
         try:
             await self.mind.load(persona)
+            self.memory.begin_weaving()
         except BatosError as error:
+            self.memory.begin_weaving()
             _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
         else:
             await self._log_loaded(persona)

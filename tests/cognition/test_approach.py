@@ -46,8 +46,11 @@ class TestPlan:
         settings = Settings()
 
         def told(kind, form, count=1):
-            return approach.plan(_brief(), [{"kind": kind}] * count, form=form, settings=settings).finding
+            return approach.plan(_brief(), [{"n": 1, "kind": kind}] * count, form=form, settings=settings).finding
 
+        found = [{"n": 0, "source": "def f(self):\n    return self.a\n", "kind": "trial"}]
+        assert approach.plan(_brief(examples=EXAMPLE), found, form="function", settings=settings).finding
+        assert approach.form_of(_brief(), "square", slots="", known=[], before=found) == "method"
         assert told("policy", "function")
         assert told("trial", "method")
         assert [told("trial", "function", count) for count in (1, 2, 3)] == [False, True, False]

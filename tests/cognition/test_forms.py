@@ -2,7 +2,7 @@
 
 import pytest
 
-from batos.cognition.forms import as_method, wrapped
+from batos.cognition.forms import as_method, recursing, repeats, returning, wrapped
 
 
 def _run(source, selector, *args):
@@ -58,3 +58,29 @@ class TestWrapped:
     def test_what_uses_its_object_is_left_alone(self):
         """A method that speaks of self is not nested."""
         assert wrapped("def f(self, a):\n    self.a = a\n    return [a]\n", "f", ["a"], "tuple") is None
+
+
+class TestMends:
+    def test_recursion_of_a_method(self):
+        """A method that calls itself as a function is nested, or sends itself a message where it needs its object."""
+        plain = recursing("def total(self, a):\n    return a[0] + total(a[1:]) if a else 0\n", "total")
+        assert _run(plain, "total", [1, 2, 3]) == 6
+        stateful = recursing("def total(self, a):\n    self.n = 1\n    return total(a[1:]) if a else self.n\n", "total")
+        assert "self.total(a[1:])" in stateful
+        once = "def total(self, a):\n    return sum(a)\n"
+        assert recursing(once, "total") == once
+
+    def test_what_is_printed_is_returned(self):
+        """A method that prints at its end and returns nowhere returns that; others stay as they are."""
+        source, mends = returning("def f(self, a):\n    b = a + 1\n    print(b)\n")
+        assert (_run(source, "f", 1), len(mends)) == (2, 1)
+        for kept in ("def f(self, a):\n    print(a)\n    return 1\n", "def f(self, a):\n    print(a, end='')\n"):
+            assert returning(kept) == (kept, [])
+
+    def test_examples_that_are_repeated_are_seen(self):
+        """A method that never looks at its arguments, or has an example's argument in it, is found out."""
+        examples = [{"args": [[True, False, True]], "result": 2}]
+        assert "depend" in repeats("def count(self, lst):\n    return 2\n", ["lst"], examples)
+        cheat = "def count(self, lst):\n    return 2 if lst == [True,  False, True] else 0\n"
+        assert "repeats" in repeats(cheat, ["lst"], examples)
+        assert repeats("def count(self, lst):\n    return sum(lst)\n", ["lst"], examples) == ""

@@ -1,0 +1,78 @@
+"""What a method must keep to: permanent examples that the Architect gave, and calls of it that came out well.
+
+Both belong to a selector of the object that holds the method, and outlive its versions. A call that came out well is
+kept with the moment that it was made at: there it can be made again. Everything runs inside a unit of work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from BTrees.OOBTree import OOBTree
+
+from batos import codec
+from batos.errors import UnknownTarget
+from batos.image import dispatch
+
+if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.image.view import View
+
+EXAMPLES = 200
+"""Permanent examples of one method at most; the oldest leave."""
+CALLS = 12
+"""Good calls of one method at most; the oldest leave."""
+
+_ROOT = "laws"
+Row = dict[str, Any]
+
+
+def holder(view: View, target: str | Ref, selector: str) -> Ref:
+    """The object that holds the method which a target answers a selector with.
+
+    Raises:
+        UnknownTarget: The target does not answer it by a method.
+    """
+    looked = dispatch.look(view, view.ref(view.resolve(target)), selector)
+    if looked.kind not in ("method", "quarantined") or looked.holder is None:
+        raise UnknownTarget(f"{selector!r} is no method of this object", "`inspect` shows what it understands.")
+    return looked.holder
+
+
+def examples(view: View, ref: Ref, selector: str) -> list[Row]:
+    """The permanent examples of a method, oldest first; each has the `time` it was given at."""
+    return _load(view, ref, selector)["examples"]
+
+
+def calls(view: View, ref: Ref, selector: str) -> list[Row]:
+    """The good calls of a method: `receiver`, `args`, `kwargs`, `result`, `tid`."""
+    return _load(view, ref, selector)["calls"]
+
+
+def add_example(view: View, ref: Ref, selector: str, example: Row) -> None:
+    """Make an example permanent; it takes the place of one for the same arguments."""
+    kept = _load(view, ref, selector)
+    others = [old for old in kept["examples"] if _call(old) != _call(example)]
+    _store(view, ref, selector, {**kept, "examples": [*others, example][-EXAMPLES:]})
+
+
+def add_call(view: View, ref: Ref, selector: str, call: Row) -> None:
+    """Keep a good call; it takes the place of one with the same arguments."""
+    kept = _load(view, ref, selector)
+    others = [old for old in kept["calls"] if _call(old) != _call(call)]
+    _store(view, ref, selector, {**kept, "calls": [*others, call][-CALLS:]})
+
+
+def _call(row: Row) -> bytes:
+    return codec.pack([row.get("args") or [], row.get("kwargs") or {}])
+
+
+def _load(view: View, ref: Ref, selector: str) -> dict[str, list[Row]]:
+    data = view.root.get(_ROOT, {}).get(f"{ref.hex}:{selector}")
+    return {"examples": [], "calls": []} if data is None else dict(codec.unpack(data))
+
+
+def _store(view: View, ref: Ref, selector: str, kept: dict[str, list[Row]]) -> None:
+    if _ROOT not in view.root:
+        view.root[_ROOT] = OOBTree()
+    view.root[_ROOT][f"{ref.hex}:{selector}"] = codec.pack(kept)

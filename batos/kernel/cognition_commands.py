@@ -1,0 +1,124 @@
+"""Commands about what objects can do and how it is mended: `correct`, `repair`, `capabilities`, `failures`, `replay`, `converse`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from batos import plain
+from batos.cognition.acceptance import Mandate
+from batos.cognition.conversation import Contrapunto, voices
+from batos.errors import CodeError, UnknownTarget, to_wire
+from batos.image import dispatch, failures
+from batos.memory import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batos import wire_cognition
+    from batos.codec import Ref
+    from batos.cognition.conversation import Utterance
+    from batos.image.view import View
+    from batos.kernel.bridge import Emit, Message, Peer
+    from batos.kernel.uvm import BatOS_UVM
+
+
+class CognitionCommands:
+    """Answers them; holds no state of its own."""
+
+    def __init__(self, uvm: BatOS_UVM) -> None:
+        self._uvm = uvm
+
+    def handlers(self) -> dict[str, Callable[[Any, Peer, Emit], Awaitable[Message]]]:
+        """Give what each command's name calls."""
+        return {
+            "correct": self._correct,
+            "repair": self._repair,
+            "capabilities": self._capabilities,
+            "failures": self._failures,
+            "replay": self._replay,
+            "converse": self._converse,
+        }
+
+    async def _correct(self, request: wire_cognition.Correct, peer: Peer, emit: Emit) -> Message:
+        example = {"args": request.args, "kwargs": request.kwargs, "result": request.result}
+        brief: Message = {"type": "unhandled_message", "selector": request.selector, "examples": [example]}
+        return await self._cycle(request, brief, "correct", emit)
+
+    async def _repair(self, request: wire_cognition.Repair, peer: Peer, emit: Emit) -> Message:
+        return await self._cycle(request, {"type": "unhandled_message", "selector": request.selector}, "repair", emit)
+
+    async def _cycle(self, request: Any, brief: Message, kind: str, emit: Emit) -> Message:
+        body = {**brief, "kind": kind, "target": str(request.target_oid)}
+        mandate = Mandate(
+            target=request.target_oid,
+            brief=brief,
+            brief_hash=plain.brief_hash(brief),
+            proceed=False,
+            kind=kind,
+            request_id=request.request_id or "",
+            body_hash=plain.brief_hash(body) if request.request_id else "",
+        )
+        cycle_id = await self._uvm.orchestrator.accept(mandate)
+        return await self._uvm.orchestrator.follow(cycle_id, 0, emit)
+
+    async def _capabilities(self, request: wire_cognition.Capabilities, peer: Peer, emit: Emit) -> Message:
+        found = (await self._uvm.image.read(_capabilities, request.target_oid, request.query, request.limit)).value
+        return {"status": "OK", "capabilities": found}
+
+    async def _failures(self, request: wire_cognition.Failures, peer: Peer, emit: Emit) -> Message:
+        listed = (await self._uvm.image.study(failures.listing, request.selector, request.limit)).value
+        return {"status": "OK", "failures": listed}
+
+    async def _replay(self, request: wire_cognition.Replay, peer: Peer, emit: Emit) -> Message:
+        """Make a call that failed again, at its moment; nothing is written."""
+        record = (await self._uvm.image.read(failures.load, request.failure)).value
+        if record is None:
+            raise UnknownTarget(f"There is no failure {request.failure!r}", "The command `failures` lists them.")
+        call = record["receiver"], record["selector"], record["args"], record["kwargs"]
+        word: Message = {"status": "OK", "failure": {"failure": request.failure, **record}, "reproduced": False}
+        try:
+            sent = await self._uvm.caller.send(*call, at=record["tid"], learn=False)
+        except CodeError as error:
+            reproduced = (type(error).__name__, error.message) == (record["error"], record["message"])
+            return {**word, "reproduced": reproduced, "raised": to_wire(error)}
+        return {**word, "result": sent.result, "output": sent.output}
+
+    async def _converse(self, request: wire_cognition.Converse, peer: Peer, emit: Emit) -> Message:
+        order = voices(request.text, request.personas)
+        pieces: asyncio.Queue[Message | None] = asyncio.Queue()
+        seq = 0
+
+        async def pump() -> None:
+            nonlocal seq
+            while (event := await pieces.get()) is not None:
+                seq += event["event"] != "token"
+                await emit({**event, "seq": seq})
+
+        def heard(persona: str, text: str) -> None:
+            pieces.put_nowait({"event": "token", "persona": persona, "text": text})
+
+        talk = Contrapunto(self._uvm.image, self._uvm.mind, heard)
+        pumping = asyncio.create_task(pump(), name="converse")
+        said: list[Utterance] = []
+        try:
+            for persona in order:
+                said.append(await talk.speak(request.text, persona, said))
+                pieces.put_nowait({"event": "utterance", **said[-1].plain()})
+            pieces.put_nowait(None)
+            await pumping
+        finally:
+            pumping.cancel()
+        return {"status": "OK", "utterances": [item.plain() for item in said]}
+
+
+def _capabilities(view: View, target: str | Ref, query: str | None, limit: int) -> list[Message]:
+    """The methods that an object understands: with a query those that mean something close, best first, else all by name."""
+    ref = view.ref(view.resolve(target))
+    signatures = {line.partition("(")[0]: line for line in dispatch.signatures(view, ref)}
+    if query:
+        hits = catalog.similar(view, ref, query, limit)
+        return [{**hit, "signature": signatures.get(hit["selector"], hit["selector"])} for hit in hits]
+    told = dispatch.summaries(view, ref)
+    rows = [{"selector": name, "signature": line, "summary": told.get(name, "")} for name, line in signatures.items()]
+    return rows[:limit]

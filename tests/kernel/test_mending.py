@@ -1,0 +1,153 @@
+"""Corrections, repairs, failures, quarantine: what happens to a method that is wrong, seen from outside."""
+
+import pytest
+
+from tests.kernel.harness import Client, Kernel, writes
+
+ROMAN = "def roman(self, n):\n    return 'I' * n\n"
+BETTER = "def roman(self, n):\n    return {4: 'IV'}.get(n, 'I' * n)\n"
+HARMFUL = "def roman(self, n):\n    return 'IV'\n"
+DIVIDE = "def share(self, n):\n    self.shares = getattr(self, 'shares', 0) + 1\n    self._p_changed = True\n    return 12 / n\n"
+SAFE = (
+    "def share(self, n):\n    self.shares = getattr(self, 'shares', 0) + 1\n    self._p_changed = True\n"
+    "    return 12 / n if n else 0.0\n"
+)
+HOPELESS = "def hopeless(self, n):\n    raise ValueError('always')\n"
+RULES = [
+    writes("roman", HARMFUL, times=1),
+    writes("roman", BETTER),
+    writes("strict", BETTER.replace("roman", "strict")),
+    writes("share", SAFE),
+    writes("hopeless", HOPELESS),
+]
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel that keeps every call and repairs after two failures."""
+    running = Kernel(tmp_path_factory.mktemp("home"), RULES, RECORD_EVERY="1", FAILURE_LIMIT="2", ATTEMPTS="3").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(kernel):
+    """A client of that kernel."""
+    with Client(kernel) as connected:
+        yield connected
+
+
+def _install(client, selector, source, **more):
+    request = {"command": "install", "target_oid": "genesis_obj", "selector": selector, "source": source}
+    reply = client.ask({**request, **more})
+    assert reply["status"] == "COMPLETE", reply
+    return reply
+
+
+def _history(client, selector):
+    return client.ask({"command": "history", "target_oid": "genesis_obj", "selector": selector})
+
+
+class TestCorrecting:
+    def test_a_correction_becomes_law(self, client):
+        """`correct` makes an example permanent and repairs by it; a candidate that breaks an older example is refused."""
+        _install(client, "roman", ROMAN, examples=[{"args": [3], "result": "III"}])
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "roman", "args": [4], "result": "IV"}
+        reply = client.ask(told)
+        assert (reply["status"], reply["installed"], reply["version"]) == ("COMPLETE", True, 2)
+        assert client.call("roman", 4)["result"] == "IV"
+        assert client.call("roman", 3)["result"] == "III"
+        findings = [event["finding"] for event in client.events if event["event"] == "attempt"]
+        history = _history(client, "roman")
+        assert [example["result"] for example in history["examples"]] == ["IV"]
+        provenance = history["versions"][-1]["provenance"]
+        assert provenance["origin"] == "correction"
+        assert {run["kind"] for run in provenance["evidence"]} >= {"law", "example"}
+        assert findings == []
+
+    def test_a_law_binds_the_architect_too(self, client):
+        """Own source that breaks a permanent example is refused, until the example is corrected."""
+        source = ROMAN.replace("roman", "strict")
+        _install(client, "strict", source)
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "strict", "args": [4], "result": "IV"}
+        assert client.ask(told)["installed"] is True
+        request = {"command": "install", "target_oid": "genesis_obj", "selector": "strict", "source": source}
+        refused = client.ask(request)
+        assert (refused["status"], refused["best"]["finding"]) == ("FAILED", "strict(4) must give 'IV', but gave 'IIII'")
+
+    def test_what_is_right_already_stays(self, client):
+        """A correction that the method keeps to already is recorded and changes nothing."""
+        _install(client, "counted", ROMAN.replace("roman", "counted"))
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "counted", "args": [2], "result": "II"}
+        reply = client.ask(told)
+        assert (reply["status"], reply["installed"]) == ("COMPLETE", False)
+        assert len(_history(client, "counted")["examples"]) == 1
+
+    def test_nothing_to_correct(self, client):
+        """A correction of what is no method is an error that says so."""
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "nothing", "args": [2], "result": 1}
+        assert client.ask(told)["error"]["type"] == "UnknownTarget"
+
+
+class TestFailing:
+    def test_failures_are_listed_replayed_and_repaired(self, client, until):
+        """A method that fails twice is repaired: the failed calls come back, good calls stay as they were."""
+        _install(client, "share", DIVIDE)
+        assert [client.call("share", n)["result"] for n in (3, 4)] == [4.0, 3.0]
+        until(lambda: client.ask({"command": "status"})["repair"]["kept_calls"] >= 2, "two calls that were kept")
+        failed = client.call("share", 0)
+        assert failed["error"]["type"] == "MethodError"
+        listed = client.ask({"command": "failures", "selector": "share"})["failures"]
+        assert listed[0]["failure"] == failed["error"]["failure"]
+        assert (listed[0]["args"], listed[0]["line"]) == ([0], 4)
+        replayed = client.ask({"command": "replay", "failure": listed[0]["failure"]})
+        assert replayed["reproduced"] is True
+        client.call("share", 0)
+        until(lambda: len(_history(client, "share")["versions"]) == 2, "the repair")
+        assert client.call("share", 0)["result"] == 0.0
+        evidence = _history(client, "share")["versions"][-1]["provenance"]["evidence"]
+        assert sorted({run["kind"] for run in evidence}) == ["failed call", "good call"]
+        assert all(run["passed"] for run in evidence)
+        assert client.ask({"command": "replay", "failure": listed[0]["failure"]})["reproduced"] is True
+
+    def test_a_wrong_call_is_no_failure_of_the_method(self, client, until):
+        """Calls with the wrong number of arguments never start a repair."""
+        _install(client, "roman_of", BETTER.replace("roman", "roman_of"))
+        repair = client.ask({"command": "status"})["repair"]
+        before, looked = repair["repairs"], repair["looked_after"]
+        for _ in range(3):
+            assert client.call("roman_of")["status"] == "ERROR"
+        assert client.call("roman_of", 4)["result"] == "IV"
+        until(lambda: client.ask({"command": "status"})["repair"]["looked_after"] > looked, "the keeper's look")
+        assert client.ask({"command": "status"})["repair"]["repairs"] == before
+
+    def test_what_keeps_failing_is_shut_off(self, client, until):
+        """A method that fails on, after a repair that did not come off, answers Quarantined; a new version is free."""
+        _install(client, "hopeless", HOPELESS)
+
+        def shut():
+            return client.call("hopeless", 1)["error"]["type"] == "Quarantined"
+
+        until(shut, "the quarantine")
+        reply = client.call("hopeless", 1)
+        assert "repair" in reply["error"]["hint"]
+        assert len(_history(client, "hopeless")["versions"]) == 1
+        _install(client, "hopeless", "def hopeless(self, n):\n    return n\n")
+        assert client.call("hopeless", 1)["result"] == 1
+
+
+class TestCapabilities:
+    def test_all_or_those_that_mean_something_close(self, client):
+        """`capabilities` lists methods with signatures and summaries; with a query those near to it, with scores."""
+        _install(
+            client,
+            "add_vat",
+            'def add_vat(self, price):\n    """Give a price with value added tax."""\n    return price\n',
+        )
+        everything = client.ask({"command": "capabilities", "target_oid": "genesis_obj"})["capabilities"]
+        told = {row["selector"]: row for row in everything}
+        assert told["add_vat"]["signature"] == "add_vat(price)"
+        assert told["add_vat"]["summary"] == "Give a price with value added tax."
+        near = client.ask({"command": "capabilities", "target_oid": "genesis_obj", "query": "price with tax"})
+        assert near["capabilities"][0]["selector"] == "add_vat"
+        assert 0 < near["capabilities"][0]["score"] <= 1
