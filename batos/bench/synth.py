@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from batos.bench import mbpp, synth_totals
-from batos.bench.vessel import Vessel
+from batos.bench.kernel_process import KernelProcess
 
 if TYPE_CHECKING:
     import argparse
@@ -73,9 +73,9 @@ def chosen(problems: list[Problem], count: int, seed: int) -> list[Problem]:
 def _missions(problems: list[Problem], model: str, settings: Settings) -> Any:
     """Give each problem to one kernel, as a mission for an object of its own."""
     named = {"weights_cache": str(settings.weights_cache), "engine": settings.engine}
-    with Vessel(**named, persona_models=model) as vessel:
+    with KernelProcess(**named, persona_models=model) as kernel:
         for problem in problems:
-            yield _mission(vessel.client, problem)
+            yield _mission(kernel.client, problem)
 
 
 def _mission(client: SyncClient, problem: Problem) -> Line:

@@ -70,13 +70,15 @@ async def _check(ctx: Context, source: str) -> _Passed | Finding:
         return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
     wrong = briefs.signature_finding(audit.parameters, brief)
     wrong = wrong or await _forgetful(ctx, audit)
-    if not own and not wrong:
-        wrong = forms.repeats(audit.source, [str(p["name"]) for p in audit.parameters], briefs.examples(brief))
     if wrong:
         return _finding(audit.source, wrong, [])
     needs = briefs.needs(audit.parameters, brief)
     verdict = await _try(ctx, audit, needs)
     if verdict.passed:
+        names = [str(p["name"]) for p in audit.parameters]
+        cheat = "" if own else forms.repeats(audit.source, names, briefs.examples(brief))
+        if cheat:
+            return _finding(audit.source, cheat, [], len(verdict.evidence))
         return _Passed(audit, verdict, needs, [*mends, *audit.mends])
     mended = await _wrapped(ctx, audit, verdict, needs)
     return mended or _finding(audit.source, verdict.finding, [], len(verdict.evidence))
