@@ -1,8 +1,8 @@
 """Undo for operators: the last change of the image is taken back, in a new transaction; the record of it stays.
 
 The last change is the last transaction that changed more than records of what happened: the log's lines, cycles and
-their events, post-mortems. Those stay as they are, so that the log has no gap and no ended cycle runs again. What is
-undone can be undone: the second `undo` does the change again.
+their events, post-mortems, calls that came out well. Those stay as they are, so that the log has no gap and no ended cycle
+runs again. What is undone can be undone: the second `undo` does the change again.
 
 It takes two steps: `find` reads what would be taken back (long, so it is a study), `take_back` does it, and refuses
 when something came between.
@@ -40,6 +40,9 @@ RECORDS = (
 )
 """Root keys of records of what happened: `undo` leaves them alone."""
 
+RECORD = {"record": True}
+"""The `why` of a transaction that is a record of what happened as a whole, wherever it writes."""
+
 _SEARCH = 200
 _APART = (UvmObject.__name__, MethodVersion.__name__)
 
@@ -61,14 +64,16 @@ def find(view: View) -> Plan:
 
     Raises:
         UnknownTarget: There is none in reach.
+        Conflict: A part of the system has written over it since.
     """
     records = _records(view, view.tid)
     for transaction in changes.newest(view, _SEARCH):
         if _changed(view, transaction, records):
             # A tree of records may have lost a part since.
             records |= _records(view, transaction.tid) | _records(view, moments.before(transaction.tid))
-        oids = _changed(view, transaction, records)
+        oids = () if transaction.why.get("record") else _changed(view, transaction, records)
         if oids:
+            _check_current(view, transaction, oids)
             return Plan(transaction.tid, oids)
         view.breathe()
     raise UnknownTarget("There is no change that could be undone", "`changes` shows the image's transactions.")
@@ -99,6 +104,16 @@ def take_back(view: View, plan: Plan) -> dict[str, Any]:
         "why": transaction.why,
         "objects": [{"oid": ref, "name": named.get(ref.oid)} for ref in refs],
     }
+
+
+def _check_current(view: View, transaction: Transaction, oids: tuple[bytes, ...]) -> None:
+    for oid in oids:
+        current = graph.load(view.conn.db().storage, oid, bytes.fromhex(view.tid))
+        if oid != z64 and current is not None and current.tid.hex() != transaction.tid:
+            raise Conflict(
+                f"What the last change ({transaction.note}) wrote has been written over since",
+                "Use `rollback`, `set` or `remove` instead.",
+            )
 
 
 def _restore(view: View, record: Record) -> None:

@@ -17,7 +17,7 @@ from batos.calls.overlay import Overlay
 from batos.cognition.compare import same
 from batos.cognition.orchestrator import Mandate
 from batos.errors import BatosError
-from batos.image import dispatch, failures, laws, quarantine
+from batos.image import dispatch, failures, laws, quarantine, undo
 
 if TYPE_CHECKING:
     from batos.calls.caller import Sent
@@ -100,7 +100,7 @@ class Keeper:
             if row is not None:
                 kept.append((note, row))
         if kept:
-            await self._uvm.image.transact(_write_calls, kept, note="calls that came out well")
+            await self._uvm.image.transact(_write_calls, kept, note="calls that came out well", why=undo.RECORD)
             self._counts["kept_calls"] += len(kept)
 
     async def _proven(self, note: _Note) -> dict[str, Any] | None:

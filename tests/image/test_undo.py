@@ -90,6 +90,16 @@ class TestWhatStays:
         assert world.read_now(cycles.load, "c1").value["state"] == "IDLE"
         assert world.read_now(snapshots.listing).value[0]["name"] == "here"
 
+    def test_a_transaction_may_say_that_it_is_a_record(self, world: Image) -> None:
+        """What the system notes of itself is passed over, wherever it writes; over a change that it wrote over, it is told."""
+        world.transact_now(registry.set_slots, "genesis_obj", {"a": 1}, note="asked for")
+        world.transact_now(registry.set_slots, "traits_obj", {"seen": 1}, why=undo.RECORD)
+        assert take_back(world)["note"] == "asked for"
+        world.transact_now(registry.set_slots, "genesis_obj", {"a": 2})
+        world.transact_now(registry.set_slots, "genesis_obj", {"seen": 1}, why=undo.RECORD)
+        with pytest.raises(Conflict, match="written over"):
+            take_back(world)
+
     def test_what_ends_a_cycle_goes_back_but_not_its_end(self, world: Image) -> None:
         """An install in the transaction that ends its cycle goes back; the cycle stays ended, the log has its line."""
         target = world.read_now(lambda view: view.ref(view.resolve("genesis_obj"))).value

@@ -126,8 +126,9 @@ class TestChanges:
         rows = client.ask({"command": "changes"})["changes"]
         entry = next(row for row in rows if row["tid"] == tid)
         assert entry["why"] == {"command": "send", "target_oid": box, "selector": "bump"}
-        installed = [method for row in rows for method in row["methods"]]
-        assert {"selector": "bump", "version": 1} == {k: installed[0][k] for k in ("selector", "version")}
+        entry = next(row for row in rows if row["methods"])
+        assert {"selector": "bump", "version": 1} == {k: entry["methods"][0][k] for k in ("selector", "version")}
+        assert (entry["user"], entry["why"]["command"], entry["why"]["target_oid"]) == ("client", "install", box)
 
 
 class TestUndo:
