@@ -21,7 +21,7 @@ from ZODB.POSException import ConflictError, StateLoadError
 from ZODB.utils import p64, u64
 
 from batos.errors import Conflict, ImageDamaged, ImageInUse, ImageReadOnly
-from batos.image import class_factory, preflight
+from batos.image import class_factory, collector, preflight
 from batos.image.delegation import Remembered
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
 
     def packer(self, storage: Any, referencesf: Any, stop: bytes, gc: bool) -> Any:
         """Write the packed file, and sync it before it takes the old one's place; the engine does not."""
-        packed = super().packer(storage, referencesf, stop, gc)
+        packed = collector.pack(storage, referencesf, stop, gc)
         if packed is not None:
             try:
                 with Path(f"{self._file_name}.pack").open("rb+") as file:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from persistent.timestamp import TimeStamp
 
-from batos.errors import BadField, ImageReadOnly, Stopping, UnknownTarget
+from batos.errors import BadField, Conflict, ImageReadOnly, Stopping, UnknownTarget
+from batos.image.collector import Packer
 from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
@@ -168,3 +171,45 @@ class TestPack:
         image.transact_now(change, "thing", 3)
         image.pack_now()
         assert image.read_now(slot, "thing").value == 3
+
+    def test_what_was_put_back_survives_a_pack_to_before(self, image: Image) -> None:
+        """An object that nothing held at the pack's time, but something holds now, is there after the pack."""
+        image.transact_now(put, "thing", 1)
+        kept = image.transact_now(lambda view: view.ref(view.root.pop("thing"))).value
+        gone = TimeStamp(bytes.fromhex(image.tid)).timeTime()
+        time.sleep(0.01)
+        image.transact_now(lambda view: view.root.update(back=view.get(kept)))
+        image.pack_now(until=gone + 0.005)
+        assert image.read_now(slot, "back").value == 1
+
+    def test_what_is_put_back_during_a_pack_stops_it(self, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When something that was to go is held again before the pack ends, the pack is given up."""
+        image.transact_now(put, "thing", 1)
+        kept = image.transact_now(lambda view: view.ref(view.root.pop("thing"))).value
+        copy = Packer.copyToPacktime
+
+        def put_back(self: Packer) -> object:
+            image.transact_now(lambda view: view.root.update(back=view.get(kept)))
+            return copy(self)
+
+        with monkeypatch.context() as racing:
+            racing.setattr(Packer, "copyToPacktime", put_back)
+            with pytest.raises(Conflict, match="put back meanwhile"):
+                image.pack_now()
+        assert image.read_now(slot, "back").value == 1
+        image.pack_now()
+        assert image.read_now(slot, "back").value == 1
+
+    def test_a_missing_object_does_not_stop_a_pack(self, image: Image) -> None:
+        """An image with a reference to nothing, as a recovery leaves it, can be packed."""
+        image.transact_now(put, "thing", 1)
+
+        def dangle(view: View) -> None:
+            lost = view.root["thing"].lost = UvmObject()
+            view.conn.add(lost)
+            view.conn._added.pop(lost._p_oid)
+
+        image.transact_now(dangle)
+        image.transact_now(change, "thing", 2)
+        image.pack_now()
+        assert image.read_now(slot, "thing").value == 2
