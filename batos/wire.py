@@ -57,6 +57,7 @@ class MissionBrief(Schema):
     examples: list[Example] = []
     persona: str | None = None
     version: Literal["new"] | None = None
+    approve: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +93,7 @@ class Send(OnTarget):
     kwargs: Kwargs = {}
     learn: bool = True
     intent: str | None = None
+    approve: bool = False
 
 
 class Translate(OnTarget):

@@ -167,7 +167,8 @@ def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
         "needs": chosen.needs,
     }
     log = [("VALIDATION_SUCCESS", {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)})]
-    if ctx.services.settings.approvals == "on" and not ctx.record.get("approved"):
+    asks = ctx.services.settings.approvals == "on" or ctx.record["brief"].get("approve", False)
+    if asks and not ctx.record.get("approved"):
         event = {"event": "approval_needed", "source": audit.source, "diff": diff, "evidence": verdict.evidence}
         return Step(None, changes={"awaiting": "approval"}, data=data, events=[event], log=log)
     return Step("COMPLETE", data=data, log=log)

@@ -133,6 +133,8 @@ class Commands:
         brief = {"type": "unhandled_message", "selector": selector, "args": request.args, "kwargs": request.kwargs}
         if request.intent:
             brief["intent"] = request.intent
+        if request.approve:
+            brief["approve"] = True
         if request.request_id:
             there = await self._uvm.orchestrator.known(asked.mandate(target, brief, brief))
             if there is not None:
