@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
+from typing import TYPE_CHECKING
 
 from batos.errors import CovenantViolationError, PolicyViolation
 from batos.guardian.covenant import violations
 from batos.guardian.findings import Finding
 from batos.guardian.modules import PURE_MODULES
 from batos.guardian.policy import policy, shape
+from batos.guardian.syntax import Unreadable, parse
 
-SOURCE_LIMIT = 1 << 20
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable
 
 
 def audit(
@@ -27,25 +29,29 @@ def audit(
     Returns:
         Findings of the kinds `syntax`, `covenant` and `policy`; empty: it passes.
     """
-    tree, findings = _parsed(source)
-    if tree is None:
-        return findings
-    try:
-        found = shape(tree, selector) + violations(tree)
-        return found + policy(tree, frozenset(allowed_modules) or PURE_MODULES)
-    except RecursionError:
-        return [_broken("it is nested too deeply", 1, 0)]
+    modules = frozenset(allowed_modules) or PURE_MODULES
+    return _searched(source, lambda tree: shape(tree, selector) + violations(tree) + policy(tree, modules))
 
 
 def covenant_findings(source: str) -> list[Finding]:
     """Find what stands against the Covenant alone; also text that cannot be parsed."""
-    tree, findings = _parsed(source)
-    if tree is None:
-        return findings
+    return _searched(source, violations)
+
+
+def policy_findings(source: str, allowed_modules: frozenset[str] | tuple[str, ...] = ()) -> list[Finding]:
+    """Find what a source uses that methods do not use; also text that cannot be parsed."""
+    modules = frozenset(allowed_modules) or PURE_MODULES
+    return _searched(source, lambda tree: policy(tree, modules))
+
+
+def _searched(source: str, search: Callable[[ast.Module], list[Finding]]) -> list[Finding]:
+    """What a search finds in a source; text that nobody can read is a finding itself."""
     try:
-        return violations(tree)
-    except RecursionError:
-        return [_broken("it is nested too deeply", 1, 0)]
+        return search(parse(source))
+    except Unreadable as error:
+        return [Finding("syntax", "syntax", error.line, error.column, f"this is no Python: {error}", "Write it anew.")]
+    except (RecursionError, MemoryError):
+        return [Finding("syntax", "syntax", 1, 0, "it is nested too deeply to be read", "Divide it into simple steps.")]
 
 
 class PersistenceGuardian:
@@ -72,27 +78,9 @@ class PersistenceGuardian:
         """Audit what a source text uses.
 
         Raises:
-            PolicyViolation: It uses what methods do not use; `details["findings"]` tells where.
+            PolicyViolation: It uses what methods do not use, or cannot be parsed; `details["findings"]` tells where.
         """
-        findings = [found for found in audit(source, allowed_modules=allowed_modules) if found.kind == "policy"]
+        findings = policy_findings(source, allowed_modules)
         if findings:
             text = "; ".join(str(finding) for finding in findings)
             raise PolicyViolation(text, findings=[finding.as_dict() for finding in findings])
-
-
-def _parsed(source: str) -> tuple[ast.Module | None, list[Finding]]:
-    if len(source) > SOURCE_LIMIT:
-        return None, [_broken(f"it is over the limit of {SOURCE_LIMIT} characters", 1, 0)]
-    try:
-        with warnings.catch_warnings():
-            # Odd escapes and comparisons are warned of; here they are the author's business.
-            warnings.simplefilter("ignore")
-            return ast.parse(source), []
-    except SyntaxError as error:
-        return None, [_broken(str(error.msg), error.lineno or 1, error.offset or 0)]
-    except (ValueError, RecursionError, MemoryError) as error:
-        return None, [_broken(str(error) or "it is nested too deeply", 1, 0)]
-
-
-def _broken(message: str, line: int, column: int) -> Finding:
-    return Finding("syntax", "syntax", line, column, f"this is no Python: {message}", "Write it anew.")

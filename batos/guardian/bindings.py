@@ -13,7 +13,7 @@ from batos.guardian.syntax import FUNCTIONS, METHODS, Function, children, handed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_ROUNDS = 200
+_WORK = 200_000
 
 
 def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> Depths:
@@ -54,17 +54,20 @@ class Bindings:
         self._rules = [(rule, node) for rule, node in rules if rule is not None]
 
     def settle(self) -> None:
-        """Go round until no depth changes; where that takes too long, everything may be the object's."""
+        """Go round, to and fro, until no depth changes; where that takes too long, everything may be the object's."""
         self._changed = True
-        for _ in range(_ROUNDS):
-            if not self._changed:
-                return
+        work = _WORK
+        rules = self._rules
+        while self._changed and work > 0:
             self._changed = False
-            for rule, node in self._rules:
+            work -= len(rules)
+            for rule, node in rules:
                 rule(self, node)
             self._gather_returns()
-        self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
-        self._depths.returns.update((id(function), 0) for function, _values in self._answers)
+            rules = rules[::-1]
+        if self._changed:
+            self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
+            self._depths.returns.update((id(function), 0) for function, _values in self._answers)
 
     def _lower(self, key: str, depth: int) -> None:
         # What is bound nowhere is a built-in or a module; it holds nothing of ours.
@@ -88,10 +91,24 @@ class Bindings:
         self._weaken(node.value, holding(depth))
 
     def _weaken_call(self, node: ast.Call, depth: int) -> None:
-        self._weaken_all(handed_over(node), depth)
-        if isinstance(node.func, ast.Attribute):
-            self._weaken(node.func.value, holding(depth))
-        for function in self._depths.local_functions(node.func):
+        depths, func = self._depths, node.func
+        qualified = depths.qualified(func)
+        if qualified in known.NEW_FUNCTIONS:
+            return
+        inner = depth
+        if qualified in known.COPY_FUNCTIONS or known.module_gives(qualified) == "copy":
+            # What is in the copy is in what was copied, for some (like `zip`) one step deeper.
+            inner = copy_of(element_of(depth))
+        elif depths.is_constructor(func):
+            inner = element_of(depth)
+        self._weaken_all(handed_over(node), inner)
+        if isinstance(func, ast.Attribute) and func.attr not in known.GIVES_NEW:
+            if func.attr in known.GIVES_COPY:
+                self._weaken(func.value, copy_of(element_of(depth)))
+            else:
+                takes_out = func.attr in known.GIVES_ELEMENT or func.attr in known.MUTATORS
+                self._weaken(func.value, holding(depth) if takes_out else depth)
+        for function in depths.local_functions(func):
             self._wanted[id(function)] = min(depth, self._wanted.get(id(function), CLEAN))
             self._changed = True
 
@@ -111,7 +128,7 @@ class Bindings:
         self._weaken_all(node.values, element_of(depth))
 
     def _weaken_binary(self, node: ast.BinOp, depth: int) -> None:
-        self._weaken_all([node.left, node.right], depth)
+        self._weaken_all([node.left, node.right], copy_of(depth))
 
     def _weaken_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, depth: int) -> None:
         self._weaken(node.elt, element_of(depth))
@@ -148,6 +165,10 @@ class Bindings:
             for _ in range(steps):
                 depth = element_of(depth)
             self._weaken(target.value, holding(depth))
+            if self._depths.of(target.value) == 0:
+                # From here on it is the object's.
+                spread = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice)
+                self._weaken(value, steps + spread)
 
     def _assign(self, node: ast.Assign) -> None:
         for target in node.targets:
@@ -161,6 +182,8 @@ class Bindings:
         depth = self._depths.of(node.value)
         if depth < CLEAN:
             self._weaken(node.target, copy_of(depth))
+        if self._depths.of(node.target) == 0:
+            self._weaken(node.value, 1)
 
     def _loop(self, node: ast.For | ast.AsyncFor | ast.comprehension) -> None:
         self._bind(node.target, node.iter, 1)
@@ -186,30 +209,45 @@ class Bindings:
     def _call(self, call: ast.Call) -> None:
         depths = self._depths
         func = call.func
-        if isinstance(func, ast.Attribute):
-            if func.attr not in known.STORES_NOTHING and not depths.is_me(func.value) and not depths.qualified(func):
-                self._store(call, func)
-        else:
-            for function in depths.local_functions(func):
-                self._bind_parameters(function, call)
         if not self._escaped and not depths.is_local(func) and depths.given(call) < CLEAN:
             self._escaped = self._changed = True
             for function in self._opened:
                 self._open(function)
-        if call.args and depths.qualified(func) in known.CHANGES_FIRST_ARGUMENT:
-            self._weaken(call.args[0], holding(depths.least(call.args[1:])))
+        qualified = depths.qualified(func)
+        if isinstance(func, ast.Attribute) and not qualified:
+            if func.attr not in known.STORES_NOTHING and not depths.is_me(func.value):
+                self._store(call, func)
+            return
+        for function in depths.local_functions(func):
+            self._bind_parameters(function, call)
+        if not call.args and not call.keywords:
+            return
+        if qualified in known.CHANGES_FIRST_ARGUMENT:
+            self._hold(call.args[:1], handed_over(call)[1:], 0)
+        elif depths.given(call) == 0 and not self._is_known(func, qualified):
+            # Nobody knows what becomes part of what.
+            self._weaken_all(handed_over(call), 0)
+
+    def _is_known(self, func: ast.expr, qualified: str) -> bool:
+        depths = self._depths
+        return known.only_reads(qualified) if qualified else depths.is_local(func) or depths.is_constructor(func)
 
     def _store(self, call: ast.Call, func: ast.Attribute) -> None:
         """What a method takes in lies in its receiver, or in its first argument where it is called unbound."""
-        depths = self._depths
-        if depths.given(call) == CLEAN:
-            return
-        spreads = func.attr in {"extend", "extendleft", "update", "__iadd__", "__ior__"}
-        given = depths.least(handed_over(call)[1:]) if func.attr in known.KEY_FIRST else depths.given(call)
-        self._weaken(func.value, copy_of(given) if spreads else holding(given))
-        if call.args and depths.may_be_class(func.value):
-            later = depths.least(handed_over(call)[1:])
-            self._weaken(call.args[0], copy_of(later) if spreads else holding(later))
+        handed = handed_over(call)
+        spread = int(func.attr in {"extend", "extendleft", "update", "__iadd__", "__ior__"})
+        self._hold([func.value], handed[1:] if func.attr in known.KEY_FIRST else handed, spread)
+        if call.args and self._depths.may_be_class(func.value):
+            self._hold(call.args[:1], handed[1:], spread)
+
+    def _hold(self, containers: list[ast.expr], values: list[ast.expr], spread: int) -> None:
+        """Some values, or what lies in them, lie in a container from then on."""
+        depth = self._depths.least(values)
+        for container in containers:
+            if depth < CLEAN:
+                self._weaken(container, copy_of(depth) if spread else holding(depth))
+            if self._depths.of(container) == 0:
+                self._weaken_all(values, spread)
 
     def _bind_parameters(self, function: Function, call: ast.Call) -> None:
         """The parameters of a local function take the least of what it is ever called with."""

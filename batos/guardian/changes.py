@@ -14,6 +14,8 @@ from batos.guardian.syntax import METHODS, children, handed_over, parameters, ta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from batos.guardian.scopes import Scopes
+
 _DECIDED_NOT = "; that cannot be decided"
 
 
@@ -76,6 +78,16 @@ class Changes:
         scopes = self._scopes
         places = (node for node in scopes.binders if scopes.keys[id(node)] == self._depths.me)
         return next((node for node in places if not isinstance(node, ast.arg)), None)
+
+    def beside(self, flags: list[ast.stmt]) -> bool:
+        """Whether there are changes other than the setting of the flag."""
+        own = {id(part) for flag in flags for part in walk(flag)}
+        return any(node not in own for node in self._at)
+
+    @property
+    def scopes_if_rebound(self) -> Scopes | None:
+        """The method's names, where the receiver's is bound to something else."""
+        return None if self.rebinding is None else self._scopes
 
     def inside(self, node: ast.AST) -> Change | None:
         """The first change anywhere in a node, also in what only runs later."""

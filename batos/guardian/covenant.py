@@ -56,23 +56,13 @@ def _has_receiver(method: Method) -> bool:
 
 def violations(tree: ast.Module) -> list[Finding]:
     """Find each way out of a source's methods that may leave a change without the flag."""
-    return [finding for method in methods_of(tree) for finding in _of_method(method, tree)]
+    modules = imported(tree.body)
+    return [finding for method in methods_of(tree) for finding in _of_method(method, modules)]
 
 
-def bad_exits(method: Method, tree: ast.Module) -> list[Exit]:
-    """Find the ways out of one method that may leave a change without the flag."""
-    changes = Changes(method, imported(tree.body))
-    return unflagged_exits(method, changes, receiver_of(method)) if changes else []
-
-
-def is_rebound(method: Method, tree: ast.Module) -> bool:
-    """Whether the receiver's name is bound to something else in a method."""
-    return Changes(method, imported(tree.body)).rebinding is not None
-
-
-def _of_method(method: Method, tree: ast.Module) -> Iterator[Finding]:
+def _of_method(method: Method, modules: dict[str, str]) -> Iterator[Finding]:
     me = receiver_of(method)
-    changes = Changes(method, imported(tree.body))
+    changes = Changes(method, modules)
     place = changes.rebinding
     if place is not None:
         line, column = getattr(place, "lineno", method.lineno), getattr(place, "col_offset", 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import copy
 
 from batos.guardian.changes import Changes
 from batos.guardian.covenant import methods_of
 from batos.guardian.depths import imported
 from batos.guardian.paths import is_flag
 from batos.guardian.slot_names import slots_of
+from batos.guardian.syntax import Unreadable, parse, walk
 
 
 def is_idle(tree: ast.Module) -> bool:
@@ -17,9 +17,8 @@ def is_idle(tree: ast.Module) -> bool:
     method = next(iter(methods_of(tree)), None)
     if method is None or not _flags(method):
         return False
-    # The flag is an assignment below self, too: without it, is there any other change?
-    unflagged = _Unflagged().visit(copy.deepcopy(method))
-    return not Changes(unflagged, imported(tree.body))
+    # The flag is an assignment below self, too: is there any other change?
+    return not Changes(method, imported(tree.body)).beside(_flags(method))
 
 
 def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
@@ -36,20 +35,12 @@ def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
         del lines[flag.lineno - 1 : flag.end_lineno]
     edited = "\n".join(lines)
     try:
-        left = methods_of(ast.parse(edited))
-    except SyntaxError:
+        left = methods_of(parse(edited))
+    except Unreadable:
         # The line was all that a block had, or shared its line: it does no harm where it is.
         return source, []
     return (edited, ["removed the needless self._p_changed = True"]) if left else (source, [])
 
 
-class _Unflagged(ast.NodeTransformer):
-    """Puts `pass` in place of the flag."""
-
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
-        """Replace the flag, leave other assignments."""
-        return ast.copy_location(ast.Pass(), node) if is_flag(node) else node
-
-
 def _flags(method: ast.AST) -> list[ast.stmt]:
-    return [node for node in ast.walk(method) if isinstance(node, ast.stmt) and is_flag(node)]
+    return [node for node in walk(method) if isinstance(node, ast.Assign) and is_flag(node)]

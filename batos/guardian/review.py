@@ -10,6 +10,7 @@ from batos.guardian.idle import is_idle
 from batos.guardian.mending import mend
 from batos.guardian.modules import PURE_MODULES
 from batos.guardian.slot_names import slots_of
+from batos.guardian.syntax import Unreadable, parse
 
 
 def review(source: str, selector: str, modules: frozenset[str] = PURE_MODULES) -> dict[str, Any]:
@@ -27,9 +28,9 @@ def review(source: str, selector: str, modules: frozenset[str] = PURE_MODULES) -
 
 def _description(source: str) -> dict[str, Any]:
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
         method = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, StopIteration):
+    except (Unreadable, StopIteration):
         return {"signature": "", "parameters": [], "summary": "", "slots": [], "idle": False}
     text = ast.get_docstring(method) or ""
     return {

@@ -1,12 +1,19 @@
-"""Walking syntax trees quickly: which fields of a node hold nodes is looked up once a kind, children once a node."""
+"""Reading source text into syntax trees, and walking them quickly.
+
+Which fields of a node hold nodes is looked up once a kind of node, its children once a node.
+"""
 
 from __future__ import annotations
 
 import ast
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SOURCE_LIMIT = 1 << 20
+"""The longest source text that is read, in characters."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -25,6 +32,40 @@ _NONE: list[ast.AST] = []
 _LEAVES = (ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal)
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = dict.fromkeys((*_LEAVES, *_BARE), ())
 _FIELDS[ast.Import] = _FIELDS[ast.ImportFrom] = ("names",)
+
+
+class Unreadable(ValueError):
+    """A text is no Python, or too long or too deeply nested to be read.
+
+    Args:
+        message: What is wrong.
+        line: Where, from 1.
+        column: Where in the line, from 0.
+    """
+
+    def __init__(self, message: str, line: int = 1, column: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+def parse(source: str) -> ast.Module:
+    """Parse a source text.
+
+    Raises:
+        Unreadable: It cannot be parsed.
+    """
+    if len(source) > SOURCE_LIMIT:
+        raise Unreadable(f"it is over the limit of {SOURCE_LIMIT} characters")
+    try:
+        with warnings.catch_warnings():
+            # Odd escapes and comparisons are warned of; here they are the author's business.
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except SyntaxError as error:
+        raise Unreadable(str(error.msg), error.lineno or 1, max((error.offset or 1) - 1, 0)) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Unreadable(str(error) or "it is nested too deeply") from None
 
 
 def children(node: ast.AST) -> list[ast.AST]:
