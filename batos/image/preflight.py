@@ -5,7 +5,8 @@ checksums: a flipped bit in one length makes it cut the file there, and a tail o
 it from opening at all. So: a tail that never was a whole transaction is cut off here, with a copy kept beside the file;
 damage with whole transactions behind it is left as it is, and the image does not open.
 
-A file whose saved index covers it to the last byte was closed in order and is not read again.
+A file whose saved index covers it to the last byte was closed in order. A small one is read all the same; a large one
+would take too long, so `Image` reads it in the background once it is open.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import pickle
 import re
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from batos.errors import ImageDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAGIC = b"FS30"
 _HEADER = struct.Struct(">8sQcHHH")
@@ -28,21 +32,11 @@ _LENGTH = struct.Struct(">Q")
 # A header that may begin here: any tid, a length below 2**40, a status of a finished transaction.
 _CANDIDATE = re.compile(rb"(?s)(?=.{8}\x00\x00\x00.{5}[ pu])")
 
+SMALL = 2 << 20
+"""A file of at most so many bytes is read at every start."""
+_BREATH = 500
+
 Bytes = bytes | mmap.mmap
-
-
-class Health(NamedTuple):
-    """What the preflight found.
-
-    Attributes:
-        state: `new`, `clean` (closed in order), `sound` (read and found whole) or `healed`.
-        healed_bytes: Bytes of a torn tail that were cut off.
-        kept: Where the cut bytes lie.
-    """
-
-    state: str
-    healed_bytes: int = 0
-    kept: Path | None = None
 
 
 class Damage(NamedTuple):
@@ -59,6 +53,23 @@ class Damage(NamedTuple):
     finding: str
 
 
+class Health(NamedTuple):
+    """What the preflight found.
+
+    Attributes:
+        state: `new`, `clean` (closed in order), `sound` (read and found whole), `healed`, or `damaged` (found
+            after the start).
+        healed_bytes: Bytes of a torn tail that were cut off.
+        kept: Where the cut bytes lie.
+        damage: What was found after the start.
+    """
+
+    state: str
+    healed_bytes: int = 0
+    kept: Path | None = None
+    damage: Damage | None = None
+
+
 def check(db_file: Path, blob_dir: Path) -> Health:
     """Check the image's file, and heal it where nothing finished is lost. The caller holds the writer's lock.
 
@@ -71,35 +82,47 @@ def check(db_file: Path, blob_dir: Path) -> Health:
         _refuse_orphans(db_file, blob_dir)
         return Health("new")
     covered = _covered(db_file)
-    if covered == size and not recovered:
+    if covered == size > SMALL and not recovered:
         return Health("clean")
-    found = find_damage(db_file, start=covered if covered < size else None)
+    found = find_damage(db_file, start=covered if covered < size and size > SMALL else None)
     if found is not None and covered < size:
         # The index may be older than a pack: its place is no border of transactions then.
         found = find_damage(db_file)
     if found is None:
-        return Health("healed" if recovered else "sound")
+        return Health("healed" if recovered else "clean" if covered == size else "sound")
     if not found.tail:
-        raise ImageDamaged(
-            f"{db_file} is damaged at byte {found.offset}: {found.finding}; whole transactions follow it",
-            offset=found.offset,
-            finding=found.finding,
-        )
+        raise damaged(db_file, found)
     return _cut(db_file, found.offset)
 
 
-def find_damage(db_file: Path, *, start: int | None = None) -> Damage | None:
+def damaged(db_file: Path, found: Damage) -> ImageDamaged:
+    """The error that tells of damage in the middle."""
+    return ImageDamaged(
+        f"{db_file} is damaged at byte {found.offset}: {found.finding}; whole transactions follow it",
+        offset=found.offset,
+        finding=found.finding,
+    )
+
+
+def find_damage(
+    db_file: Path, *, start: int | None = None, end: int | None = None, breathe: Callable[[], None] | None = None
+) -> Damage | None:
     """Read the file's structure and give the first damage, None when there is none.
 
     Args:
-        db_file: The image's file, not empty; nobody writes to it meanwhile.
+        db_file: The image's file, not empty; nobody writes to it meanwhile, or only behind `end`.
         start: Where a transaction begins; None reads all.
+        end: Where to stop, behind a whole transaction; None: at the end of the file.
+        breathe: Called now and then, so that others get their turn; what it raises ends the reading.
     """
-    with db_file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with db_file.open("rb") as file, mmap.mmap(file.fileno(), end or 0, access=mmap.ACCESS_READ) as data:
         if data[:4] != MAGIC:
             return Damage(0, tail=False, finding="it does not begin as an image")
-        position, size, last = start if start is not None and start >= 4 else 4, len(data), b""
+        position, size, last, count = start if start is not None and start >= 4 else 4, len(data), b"", 0
         while position < size:
+            count += 1
+            if breathe is not None and count % _BREATH == 0:
+                breathe()
             finding = _transaction(data, position, last)
             if finding is not None:
                 return Damage(position, tail=not _whole_behind(data, position, last), finding=finding)

@@ -25,7 +25,7 @@ from transaction.interfaces import TransientError
 from ZODB.POSException import POSKeyError
 
 from batos.errors import BadField, Conflict, Stopping, TooLarge, UnknownTarget
-from batos.image import acting, engine
+from batos.image import acting, engine, preflight
 from batos.image.door import Door
 from batos.image.view import Commit, View, plain
 
@@ -74,6 +74,8 @@ class Image:
         self._commits = 0
         self._conflicts = 0
         self._packs = 0
+        if self.health.state == "clean" and self._db.getSize() > preflight.SMALL:
+            self._begin_study(partial(self._read_through, self._db.getSize()))
 
     @property
     def tid(self) -> str:
@@ -217,11 +219,24 @@ class Image:
             with self._lock:
                 self._studying -= 1
 
+    def _read_through(self, size: int) -> None:
+        """Read the structure of a file that was only trusted at the start; damage ends all writing."""
+
+        def breathe() -> None:
+            if self._closing.wait(0.002):
+                raise Stopping("The image is closing")
+
+        with suppress(Stopping):
+            found = preflight.find_damage(self.db_file, end=size, breathe=breathe)
+            self.health = preflight.Health("sound" if found is None else "damaged", damage=found)
+
     def _transact(
         self, fn: Callable[..., T], args: tuple[Any, ...], note: str, user: str, why: dict[str, Any] | None
     ) -> Commit[T]:
         if len(note) + len(user) + len(repr(why)) > _NOTE_LIMIT:
             raise TooLarge(f"What is noted of a transaction is over {_NOTE_LIMIT} characters")
+        if self.health.damage is not None:
+            raise preflight.damaged(self.db_file, self.health.damage)
         return self._repeat(partial(self._attempt, fn, args, note, user, why))
 
     def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:

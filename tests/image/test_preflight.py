@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,9 @@ from batos.image import preflight
 from batos.image.objects import UvmObject
 from batos.image.preflight import find_damage
 from batos.image.store import Image, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COUNT = 12
 
@@ -178,6 +182,41 @@ class TestMiddle:
             home.open()
         assert caught.value.details["offset"] == ends[number]
         assert home.file.read_bytes() == bytes(flipped)
+
+    def test_a_saved_index_does_not_hide_it(self, home: Home, made: tuple[bytes, list[int]]) -> None:
+        """A file that was closed in order and damaged later is refused like any other."""
+        data, ends = made
+        home.leave(data)
+        home.open()
+        assert home.open() == (COUNT, preflight.Health("clean"))
+        flipped = bytearray(data)
+        flipped[ends[4] + 10] ^= 4
+        home.file.write_bytes(flipped)
+        with pytest.raises(ImageDamaged, match=str(ends[4])):
+            home.open()
+
+    def test_a_large_file_is_read_after_the_start(
+        self, home: Home, made: tuple[bytes, list[int]], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+    ) -> None:
+        """What is too large to be read at the start is read then: a sound one goes on, a damaged one takes no writes."""
+        data, ends = made
+        monkeypatch.setattr(preflight, "SMALL", 1000)
+        home.leave(data)
+        home.open()
+        flipped = bytearray(data)
+        flipped[ends[4] + 10] ^= 4
+        for content, state in ((data, "sound"), (bytes(flipped), "damaged")):
+            home.file.write_bytes(content)
+            image = Image(home.file, home.blobs)
+            try:
+                until(lambda image=image: image.health.state != "clean")
+                assert image.health.state == state
+                assert image.read_now(count).value == COUNT
+                if state == "damaged":
+                    with pytest.raises(ImageDamaged, match=str(ends[4])):
+                        image.transact_now(put, 99)
+            finally:
+                image.close_now()
 
     def test_damage_with_a_torn_tail_behind_it_never_cuts(self, home: Home, made: tuple[bytes, list[int]]) -> None:
         """Two faults at once: as long as something whole lies behind the first, nothing is cut."""
