@@ -1,7 +1,8 @@
 """What Linux takes away from a worker: namespaces, an empty root, privileges, resources, files and network.
 
 The zygote calls `isolate`, `empty_root` and `drop_privileges` once, after it has loaded everything; each worker calls
-`limit_resources`, `forbid_files` and `seccomp.load` after the fork. Each function says what it achieved; what must be there is decided by
+`limit_resources`, `enter_ruleset` and `seccomp.load` after the fork, with what the zygote prepared: a worker that does
+little shares more memory. Each function says what it achieved; what must be there is decided by
 the kernel's self-test.
 """
 
@@ -12,6 +13,7 @@ import os
 import resource
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from batos.sandbox.native import LandlockRules, prctl, syscall
 
@@ -89,10 +91,19 @@ def drop_privileges(uid: int) -> None:
     prctl(_PR_SET_DUMPABLE, 0)
 
 
-def limit_resources(cpu_seconds: int, address_space: int) -> None:
+def fixed_limits() -> list[tuple[int, int]]:
+    """Give the resource limits that are the same for every worker: `(resource, value)`, as this system has them."""
+    values = {"NOFILE": 4, "STACK": 8 << 20}
+    values |= dict.fromkeys(("FSIZE", "CORE", "NPROC", "MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"), 0)
+    kinds = ((getattr(resource, f"RLIMIT_{name}", None), value) for name, value in values.items())
+    return [(kind, value) for kind, value in kinds if kind is not None]
+
+
+def limit_resources(fixed: list[tuple[int, int]], cpu_seconds: int, address_space: int) -> None:
     """Set the hard limits of this process.
 
     Args:
+        fixed: What `fixed_limits` gave.
         cpu_seconds: Processor time; a second later it is killed.
         address_space: Bytes of address space in all.
 
@@ -101,45 +112,48 @@ def limit_resources(cpu_seconds: int, address_space: int) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    for name in ("FSIZE", "CORE", "NPROC", "MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"):
-        _limit_if_there(name, 0)
-    _limit_if_there("NOFILE", 4)
-    _limit_if_there("STACK", 8 << 20)
-
-
-def _limit_if_there(name: str, value: int) -> None:
-    kind = getattr(resource, f"RLIMIT_{name}", None)
-    if kind is not None:
-        with contextlib.suppress(OSError, ValueError):
+    for kind, value in fixed:
+        try:
             resource.setrlimit(kind, (value, value))
+        except (OSError, ValueError):
+            continue
 
 
-def landlock_version() -> int:
-    """Give the version of Landlock that this system has, 0 for none."""
-    try:
-        return syscall("landlock_create_ruleset", 0, 0, _LANDLOCK_VERSION_FLAG)
-    except OSError:
-        return 0
+class Ruleset(NamedTuple):
+    """A Landlock ruleset that forbids all that it handles.
+
+    Attributes:
+        version: Of Landlock on this system; 0 for none.
+        descriptor: Its descriptor; -1 for none.
+    """
+
+    version: int
+    descriptor: int
 
 
-def forbid_files() -> int:
-    """Forbid this process all files, TCP, abstract sockets and signals that Landlock handles.
-
-    Returns:
-        The version of Landlock; 0 when there is none.
+def forbidding_ruleset() -> Ruleset:
+    """Make the ruleset that forbids all files, TCP, abstract sockets and signals that Landlock handles.
 
     Raises:
         OSError: Landlock is there and refused.
     """
-    version = landlock_version()
-    if version < 1:
-        return 0
+    try:
+        version = syscall("landlock_create_ruleset", 0, 0, _LANDLOCK_VERSION_FLAG)
+    except OSError:
+        return Ruleset(0, -1)
     files = (1 << _LANDLOCK_FILE_RIGHTS.get(version, 16)) - 1
     rules = LandlockRules(files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
-    descriptor = syscall("landlock_create_ruleset", rules, size, 0)
+    return Ruleset(version, syscall("landlock_create_ruleset", rules, size, 0))
+
+
+def enter_ruleset(descriptor: int) -> None:
+    """Put this process under a ruleset, for good, and close its descriptor.
+
+    Raises:
+        OSError: The operating system refused.
+    """
     try:
         syscall("landlock_restrict_self", descriptor, 0)
     finally:
         os.close(descriptor)
-    return version

@@ -31,7 +31,12 @@ _HASH_SEED = "20260101"
 _FRAME_ROOM = 1 << 17
 # Where the zygote finds this package and its one dependency.
 _PATH = [str(Path(module.__file__ or "").resolve().parent.parent) for module in (batos, ormsgpack)]
-_BOOT = "import json, sys; sys.path[:0] = json.loads(sys.argv[2]); from batos.sandbox.zygote import main; main()"
+# What modules would do after each fork (new locks for threads that are not there) costs every worker half a megabyte of
+# memory of its own.
+_BOOT = (
+    "import json, os, sys; os.register_at_fork = lambda **_: None; sys.path[:0] = json.loads(sys.argv[2]); "
+    "from batos.sandbox.zygote import main; main()"
+)
 
 LOST = "the sandbox was restarted"
 
@@ -96,7 +101,7 @@ class Pool:
         except (OSError, TimeoutError):
             report = b""
         try:
-            self.report = self._same_walls(json.loads(report or b'{"refused": "it died"}'))
+            self.report = self._same_walls(ormsgpack.unpackb(report) if report else {"refused": "it died"})
         except SandboxRefused:
             ours.close()
             await self._end_process()
@@ -207,7 +212,7 @@ class Pool:
         try:
             await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
             self._workers[worker.number] = worker
-            await self._request(json.dumps(request).encode(), theirs.fileno())
+            await self._request(ormsgpack.packb(request), theirs.fileno())
         except BaseException as error:
             self._workers.pop(worker.number, None)
             worker.kill()
@@ -268,7 +273,7 @@ class Pool:
         if not message:
             self._lost()
             return
-        word = json.loads(message)
+        word = ormsgpack.unpackb(message)
         if "started" in word:
             worker = self._workers.get(word["started"])
             if worker is None:

@@ -82,13 +82,13 @@ def build(descriptor: int, machine: str | None = None) -> bytes:
     return b"".join([*code, _op(_RETURN, _ERRNO | errno.EPERM)])
 
 
-def load(program: bytes) -> None:
+def load(program: SockFprog) -> None:
     """Put this process under the filter, for good.
 
     Raises:
         OSError: The operating system refused it.
     """
-    prctl(_PR_SET_SECCOMP, _MODE_FILTER, pointer_to(SockFprog.of(program)))
+    prctl(_PR_SET_SECCOMP, _MODE_FILTER, pointer_to(program))
 
 
 def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -205,7 +205,7 @@ def _activate(settings: dict[str, Any], fields: dict[str, Any], output: Output) 
     # Classes that a method defines look their module up.
     sys.modules["method"] = module
     scope = vars(module)
-    scope["__builtins__"] = dict(settings["builtins"])
+    scope["__builtins__"] = settings["builtins"]
     me, selector = fields["self"], fields["selector"]
     activation.begin(me, fields["slots"])
     exec(compile(fields["source"], "<method>", "exec", dont_inherit=True), scope)  # noqa: S102

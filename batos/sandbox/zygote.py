@@ -15,11 +15,15 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
+
+import ormsgpack
 
 from batos.sandbox import confinement, library, seccomp, worker
+from batos.sandbox.native import SockFprog
 
 CONTROL = 3
+_RULESET = worker.SOCKET + 1  # in a worker, until it is under it
 _MESSAGE_LIMIT = 1 << 12
 _DESCRIPTORS = 1 << 12
 _REHEARSALS = 8  # the interpreter specialises what has run a few times
@@ -32,9 +36,9 @@ def main() -> NoReturn:
     try:
         report = _prepare(settings, control)
     except Exception as error:  # noqa: BLE001 - whatever it is, the kernel must hear why there is no sandbox
-        control.send(json.dumps({"refused": f"{type(error).__name__}: {error}"[:500]}).encode())
+        control.send(ormsgpack.packb({"refused": f"{type(error).__name__}: {error}"[:500]}))
         os._exit(1)
-    control.send(json.dumps(report).encode())
+    control.send(ormsgpack.packb(report))
     _Nursery(control, settings).serve()
 
 
@@ -48,7 +52,7 @@ def _prepare(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]
     for _ in range(_REHEARSALS):
         worker.rehearse(settings)
     settings["address_space"] = _address_space
-    settings["filter"] = seccomp.build(worker.SOCKET) if seccomp.supported() else b""
+    settings["walls"] = _walls(settings)
     sys.path.clear()
     gc.collect()
     gc.freeze()
@@ -56,6 +60,23 @@ def _prepare(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]
 
 
 _address_space = 0
+
+
+class _Walls(NamedTuple):
+    """What the walls of every worker are made from."""
+
+    limits: list[tuple[int, int]] | None
+    ruleset: confinement.Ruleset
+    filter: SockFprog | None
+
+
+def _walls(settings: dict[str, Any]) -> _Walls:
+    """Prepare the walls that the settings ask for and the system has."""
+    return _Walls(
+        confinement.fixed_limits() if settings["rlimits"] else None,
+        confinement.forbidding_ruleset() if settings["landlock"] else confinement.Ruleset(0, -1),
+        SockFprog.of(seccomp.build(worker.SOCKET)) if settings["seccomp"] and seccomp.supported() else None,
+    )
 
 
 def _confine(settings: dict[str, Any], control: socket.socket) -> dict[str, Any]:
@@ -121,7 +142,7 @@ class _Nursery:
 
     def _tell(self, message: dict[str, Any], *descriptors: int) -> None:
         try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], list(descriptors))
+            socket.send_fds(self._control, [ormsgpack.packb(message)], list(descriptors))
         except OSError:
             os._exit(0)
 
@@ -132,7 +153,7 @@ class _Nursery:
             os._exit(0)
         if not message:
             os._exit(0)
-        request = json.loads(message)
+        request = ormsgpack.unpackb(message)
         child = os.fork()
         if child == 0:
             self._live(request, descriptors[0])
@@ -149,9 +170,12 @@ class _Nursery:
     def _live(self, request: dict[str, Any], descriptor: int) -> NoReturn:
         """Be a worker: confine this process step by step, in the one order that works."""
         try:
+            ruleset = self._settings["walls"].ruleset.descriptor
             os.dup2(descriptor, worker.SOCKET)
+            if ruleset >= 0:
+                os.dup2(ruleset, _RULESET)
             os.closerange(0, worker.SOCKET)
-            os.closerange(worker.SOCKET + 1, _DESCRIPTORS)
+            os.closerange(_RULESET + (ruleset >= 0), _DESCRIPTORS)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             confinement.die_with_parent()
@@ -163,13 +187,16 @@ class _Nursery:
             os._exit(1)
 
     def _wall(self, request: dict[str, Any]) -> dict[str, Any]:
-        layers = {"rlimits": False, "landlock": 0, "seccomp": False}
-        if self._settings["rlimits"]:
-            confinement.limit_resources(request["cpu"], self._settings["address_space"] + request["memory"])
-            layers["rlimits"] = True
-        if self._settings["landlock"]:
-            layers["landlock"] = confinement.forbid_files()
-        if self._settings["seccomp"] and self._settings["filter"]:
-            seccomp.load(self._settings["filter"])
-            layers["seccomp"] = True
-        return layers
+        walls: _Walls = self._settings["walls"]
+        if walls.limits is not None:
+            space = self._settings["address_space"] + request["memory"]
+            confinement.limit_resources(walls.limits, request["cpu"], space)
+        if walls.ruleset.descriptor >= 0:
+            confinement.enter_ruleset(_RULESET)
+        if walls.filter is not None:
+            seccomp.load(walls.filter)
+        return {
+            "rlimits": walls.limits is not None,
+            "landlock": walls.ruleset.version,
+            "seccomp": walls.filter is not None,
+        }

@@ -50,7 +50,7 @@ async def gone(pids: list[int]) -> None:
 
 async def test_a_killed_zygote_is_started_again():
     """After kill -9 of the zygote the next call works, and a call that was under way runs again."""
-    world, sandbox = MemoryWorld(), Sandbox(pool=1)
+    world, sandbox = MemoryWorld(), Sandbox(pool=1, limits=Limits(seconds=60))
     ref = world.add()
     await sandbox.start()
     try:
