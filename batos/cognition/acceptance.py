@@ -35,6 +35,7 @@ class Mandate:
         source: The Architect's own source.
         request_id: The requester's durable name for the request, or empty.
         body_hash: sha256 of the whole request, to tell another one with the same name.
+        origin: Who asks where no requester does: `heartbeat`, `self-repair`, `method`.
         depth: How deep in other missions' calls it came up; 0 for a requester's own.
     """
 
@@ -46,6 +47,7 @@ class Mandate:
     source: str = ""
     request_id: str = ""
     body_hash: str = ""
+    origin: str = ""
     depth: int = 0
 
 
@@ -160,6 +162,7 @@ def _record(view: View, mandate: Mandate, cycle_id: str, target: UvmObject, pers
         "brief_hash": mandate.brief_hash,
         "proceed": mandate.proceed,
         "persona": persona,
+        "origin": mandate.origin,
         "depth": mandate.depth,
         "started": now,
         "updated": now,

@@ -167,6 +167,7 @@ def provenance(ctx: Context) -> dict[str, Any]:
     origin = {"install": "architect", "correct": "correction"}.get(record["kind"], record["kind"])
     return {
         "origin": origin,
+        "asked_by": record.get("origin") or "requester",
         "cycle_id": record["cycle_id"],
         "mission_brief": ctx.brief,
         "mission_brief_hash": record["brief_hash"],

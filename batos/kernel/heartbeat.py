@@ -29,7 +29,7 @@ _log = logging.getLogger("batos.kernel")
 _LOOK_SECONDS = 1.0
 _SHARE = 0.5
 """Of the time between two beats that one may take."""
-_MOST_SECONDS = 300.0
+_LEAST_SECONDS, _MOST_SECONDS = 10.0, 300.0
 _FAILED = 200
 """How many of the last failed missions are looked at."""
 
@@ -43,6 +43,7 @@ class Heartbeat:
         self._uvm = uvm
         self._last: Row = {}
         self._beats = 0
+        self._reached = ("", "")
 
     def statistics(self) -> Row:
         """How many beats there were, and what the last one found."""
@@ -61,13 +62,15 @@ class Heartbeat:
     async def beat(self) -> Row:
         """Look after the image once; gives what was found, which is also a line of the metacognition log."""
         began = time.monotonic()
-        deadline = began + min(_MOST_SECONDS, _SHARE * self._uvm.settings.heartbeat_seconds)
+        share = _SHARE * self._uvm.settings.heartbeat_seconds
+        deadline = began + min(_MOST_SECONDS, max(_LEAST_SECONDS, share))
         found: Row = {"audited": 0, "findings": [], "rerun": 0, "failing": [], "retried": None, "repaired": None}
-        for method in (await self._uvm.image.study(installed)).value:
+        for method in self._turned((await self._uvm.image.study(installed)).value):
             if time.monotonic() > deadline or not self._idle():
                 found["cut_short"] = True
                 break
             await self._look_at(method, found)
+            self._reached = method["holder"].hex, method["selector"]
         if not found.get("cut_short"):
             found["retried"] = await self._retry()
             found |= await self._tidy()
@@ -88,6 +91,12 @@ class Heartbeat:
 
     def _idle(self) -> bool:
         return self._uvm.orchestrator.statistics()["in_progress"] == 0
+
+    def _turned(self, methods: list[Row]) -> list[Row]:
+        """Methods in the order of their names, from where the last beat came to an end; so each has its turn."""
+        ordered = sorted(methods, key=lambda method: (method["holder"].hex, method["selector"]))
+        after = [m for m in ordered if (m["holder"].hex, m["selector"]) > self._reached]
+        return after + ordered[: len(ordered) - len(after)]
 
     async def _look_at(self, method: Row, found: Row) -> None:
         settings, name = self._uvm.settings, f"{method['holder'].hex}.{method['selector']}"
@@ -121,6 +130,7 @@ class Heartbeat:
                 proceed=False,
                 request_id=named,
                 body_hash="retry",
+                origin="heartbeat",
             )
             try:
                 if await self._uvm.orchestrator.known(mandate) is None:
@@ -132,7 +142,7 @@ class Heartbeat:
 
     async def _repair(self, failing: Row) -> str | None:
         """Start a repair of a method whose evidence does not hold any more: a mission of the system's own making."""
-        word = await self._uvm.keeper.repair(failing["target"], failing["selector"])
+        word = await self._uvm.keeper.repair(failing["target"], failing["selector"], origin="heartbeat")
         return str(failing["selector"]) if word.get("installed") else None
 
     async def _tidy(self) -> Row:
@@ -179,7 +189,12 @@ def failed(view: View) -> list[Row]:
 
 def _is_open(view: View, record: Row) -> bool:
     error = (record.get("error") or {}).get("type")
-    if record["kind"] != "mission" or not record.get("ended") or error in ("Cancelled", "UnknownTarget"):
+    if (
+        record["kind"] != "mission"
+        or record.get("origin")
+        or not record.get("ended")
+        or error in ("Cancelled", "UnknownTarget")
+    ):
         return False
     try:
         return dispatch.look(view, record["target"], record["selector"]).kind == "missing"

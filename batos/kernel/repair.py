@@ -12,7 +12,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batos import codec
+from batos import codec, plain
 from batos.calls.overlay import Overlay
 from batos.cognition.compare import same
 from batos.cognition.orchestrator import Mandate
@@ -140,10 +140,17 @@ class Keeper:
             self._counts["quarantined"] += int(shut.value)
             _log.warning("%s keeps failing and is shut off", selector)
 
-    async def repair(self, receiver: str | Ref, selector: str) -> dict[str, Any]:
+    async def repair(self, receiver: str | Ref, selector: str, origin: str = "self-repair") -> dict[str, Any]:
         """Start a repair, or join the one that is on its way; gives its last word."""
         brief = {"type": "unhandled_message", "selector": selector}
-        mandate = Mandate(target=receiver, brief=brief, brief_hash="", proceed=False, kind="repair")
+        mandate = Mandate(
+            target=receiver,
+            brief=brief,
+            brief_hash=plain.brief_hash(brief),
+            proceed=False,
+            kind="repair",
+            origin=origin,
+        )
         cycle_id = await self._uvm.orchestrator.accept(mandate)
         return await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)
 
