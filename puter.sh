@@ -8,6 +8,7 @@ VENV=$HERE/.venv
 PY=$VENV/bin/python
 STAMP=$VENV/.batos-stamp
 WATCHDOG=$HERE/min_watchdog_service.py
+release= # the release that an upgrade made and that serves; empty: this folder
 READY_SECONDS=300 # the most that a first awakening may take here; the watchdog has its own patience
 MANY_RESTARTS=3
 
@@ -317,10 +318,21 @@ step() {
   "$PY" "$@" || failed+=("$name")
 }
 
+# After an upgrade with steps the code that serves lies under BATOS_HOME/releases, with an environment of its own.
+find_release() {
+  local current=$BATOS_HOME/releases/current
+  [[ $command != test && -x $current/.venv/bin/python && -f $current/batos.py ]] || return 0
+  release=$(cd "$current" && pwd -P)
+  PY=$release/.venv/bin/python
+  WATCHDOG=$release/min_watchdog_service.py
+  cd "$release" # so that `-m batos` is the release's
+}
+
 parse "$@"
 export BATOS_HOME=${BATOS_HOME:-$PWD}
 mkdir -p "$BATOS_HOME/run"
 BATOS_HOME=$(cd "$BATOS_HOME" && pwd)
+find_release
 
 case $command in
   test) run_tests ${rest[@]+"${rest[@]}"} ;;
@@ -341,7 +353,7 @@ case $command in
     exec "$python" -m batos.operator.plan
     ;;
   open)
-    setup
+    if [[ -n $release ]]; then say "BAT OS runs from the release $release."; else setup; fi
     get_weights
     open_client
     ;;

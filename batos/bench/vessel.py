@@ -94,7 +94,7 @@ def _make_objects(view: View, count: int) -> None:
 
 def _seconds(argv: list[str]) -> float:
     began = time.perf_counter()
-    subprocess.run(argv, check=True)
+    subprocess.run(argv, check=True, start_new_session=True)  # as kernels are: systems share out time by sessions
     return time.perf_counter() - began
 
 
@@ -108,6 +108,7 @@ class _Yard:
         (home / "script.json").write_text("[]", encoding="utf-8")
         self._beat = beat
         kept = {key: value for key, value in os.environ.items() if not key.startswith("BATOS_")}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # warm means that the bytecode is there, as it is anywhere else
         own = {"BATOS_HOME": str(home), "BATOS_ZMQ_ENDPOINT": endpoint, "BATOS_ENGINE": "scripted:script.json"}
         self._env = {**kept, **own, "BATOS_WATCH_SECONDS": str(beat)}
         self._asker = _Asker(endpoint, home / "keys")
@@ -180,7 +181,9 @@ class _Yard:
 
     def _launch(self, script: str, *more: str) -> None:
         argv = [sys.executable, str(_ROOT / script), *more]
-        self._process = subprocess.Popen(argv, env=self._env, stdout=self._log, stderr=self._log)
+        self._process = subprocess.Popen(
+            argv, env=self._env, stdout=self._log, stderr=self._log, start_new_session=True
+        )
 
     def _end(self) -> None:
         if self._process is not None:
@@ -264,7 +267,7 @@ class _Asker:
         from batos.client.wiring import read_certificates
 
         if self._socket is None and (found := read_certificates(self._keys)) is not None:
-            own = zmq.Context.instance().socket(zmq.DEALER)
+            own: Any = zmq.Context.instance().socket(zmq.DEALER)
             own.curve_serverkey, own.curve_publickey, own.curve_secretkey = found
             own.setsockopt(zmq.IMMEDIATE, 1)
             own.setsockopt(zmq.RECONNECT_IVL, 5)

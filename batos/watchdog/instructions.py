@@ -63,12 +63,14 @@ class Mailbox:
     """Looks for the file and judges it.
 
     Args:
-        home: BATOS_HOME, where it is dropped.
+        home: Where it is dropped: BATOS_HOME.
         clock: Seconds that only grow: a jump of the system's clock changes nothing.
+        settings_of: The BATOS_HOME whose settings are to be taken up; None: the same folder.
     """
 
     home: Path
     clock: Callable[[], float] = time.monotonic
+    settings_of: Path | None = None
     _seen: tuple[tuple[int, int, int], float] = field(default=((0, 0, 0), 0.0), init=False)
 
     @property
@@ -121,7 +123,7 @@ class Mailbox:
             return Due(file, f"{name}-{now_id()}", None, f"instructions {name!r} ran before")
         if not instructions.steps:  # with steps the settings may be meant for the new code
             try:
-                Settings.load(home=self.home)
+                Settings.load(home=self.settings_of or self.home)
             except BadSetting as error:
                 return Due(file, name, None, error.message)
         return Due(file, name, instructions)

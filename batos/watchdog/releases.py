@@ -128,7 +128,8 @@ class Releases:
             shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def prune(self, keep: set[str]) -> None:
-        """Remove all releases but these."""
+        """Remove all releases but these, and the one that this process itself runs from."""
+        keep = keep | {self.base.code.name}
         if self._folder.is_dir():
             for entry in self._folder.iterdir():
                 if entry.is_dir() and not entry.is_symlink() and entry.name not in keep:

@@ -71,7 +71,7 @@ class Upgrade:
     def perform(self, wanted: Instructions) -> bool:
         """Carry it out; gives whether the new kernel was proven. The report tells everything."""
         old = self._ship.releases.current.name
-        report = {"id": self._id, "began": stamp(), "steps": [], "proof": None}
+        report: dict[str, Any] = {"id": self._id, "began": stamp(), "steps": [], "proof": None}
         self._book.begin(self._id, old=old, new=old, keep_image=wanted.keep_image, kept=None, report=report)
         try:
             new = self._prepare(wanted)
@@ -121,7 +121,7 @@ class Upgrade:
         return release
 
     def _environment(self, release: Release) -> dict[str, str]:
-        env = {**os.environ, "PATH": release.search_path, "BATOS_HOME": str(self._home), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, "PATH": release.search_path, "BATOS_HOME": str(self._home)}
         env.pop("PYTHONHOME", None)
         env.pop("NOTIFY_SOCKET", None)
         if release.environment is not None:
@@ -234,11 +234,7 @@ class Upgrade:
 
     def _close(self, verdict: str, error: str) -> None:
         """Write the report and name the instructions by their end."""
-        vessel = self._ship.vessel
-        status = vessel.status() if vessel.kernel is not None and not vessel.ended else {}
-        serves = {"release": self._ship.releases.current.name, "code": str(self._ship.releases.current.code)}
-        serves |= {key: status.get(key) for key in ("version", "tid")}
-        report = {**self._report, "ended": stamp(), "verdict": verdict, "error": error, "serves": serves}
+        report = {**self._report, "ended": stamp(), "verdict": verdict, "error": error, "serves": _serves(self._ship)}
         self._ship.say(f"Upgrade {self._id}: {verdict}{': ' + error if error else ''}")
         close_file(self._home / "update_instructions.json", self._id, report)
 
@@ -247,7 +243,8 @@ def perform(ship: Ship, found: Due, book: Logbook) -> bool:
     """Carry out what was found; gives whether the new kernel was proven."""
     if found.instructions is None:
         ship.say(f"{found.file.name} is refused: {found.error}; the kernel goes on as it was")
-        report = {"id": found.id, "began": stamp(), "ended": stamp(), "verdict": "refused", "error": found.error}
+        refused = {"id": found.id, "began": stamp(), "ended": stamp(), "verdict": "refused", "error": found.error}
+        report = {**refused, "serves": _serves(ship)}
         found.file.rename(outcome(found.file, found.id, "running"))
         close_file(found.file, found.id, report)
         return False
@@ -266,7 +263,7 @@ def recover(ship: Ship, book: Logbook) -> None:
         name = file.name.split(".")[1]
         error = "the watchdog ended before it began"
         ship.log.error("Upgrade %s: %s; it is not run again", name, error)
-        report = {"id": name, "ended": stamp(), "verdict": "failed", "error": error}
+        report = {"id": name, "ended": stamp(), "verdict": "failed", "error": error, "serves": _serves(ship)}
         known = files.read_json(home / f"update_report.{name}.json")
         close_file(home / "update_instructions.json", name, known or report)
 
@@ -278,6 +275,14 @@ def close_file(file: Path, name: str, report: dict[str, Any]) -> None:
     if running.exists():
         running.rename(outcome(file, name, "done" if report["verdict"] == "done" else "failed"))
         files.sync_folder(file.parent)
+
+
+def _serves(ship: Ship) -> dict[str, Any]:
+    """What serves now, for a report."""
+    vessel, release = ship.vessel, ship.releases.current
+    status = vessel.status() if vessel.kernel is not None and not vessel.ended else {}
+    told: dict[str, Any] = {"release": release.name, "code": str(release.code)}
+    return told | {key: status.get(key) for key in ("version", "tid")}
 
 
 def _last_words(vessel: Vessel) -> str:

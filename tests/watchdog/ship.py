@@ -14,7 +14,7 @@ import sysconfig
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import batos
 from batos.client.sync import SyncClient
@@ -115,8 +115,8 @@ class Ship:
             "BATOS_RESTART_SECONDS": "2",
             "BATOS_REFUSED_SECONDS": "1",
             "BATOS_RESTART_LIMIT": "1000",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)  # kernels start often here
         self.watchdog: subprocess.Popen[bytes] | None = None
         self.client = SyncClient(self.endpoint, self.home / "keys")
         self.asked: list[str] = []
@@ -267,7 +267,7 @@ class Load:
         self.faults: list[BaseException] = []
         self._threads = [threading.Thread(target=run) for run in (self._missions, self._bumps)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -283,7 +283,7 @@ class Load:
         try:
             while not self._end.is_set():
                 self.words.append(self._ship.mission())
-        except BaseException as error:  # noqa: BLE001 - told in the test's own thread
+        except BaseException as error:
             self.faults.append(error)
 
     def _bumps(self) -> None:
