@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ZODB.POSException import POSKeyError
 from ZODB.serialize import referencesf
-from ZODB.utils import get_pickle_metadata, p64, u64, z64
+from ZODB.utils import p64, u64, z64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,9 +35,17 @@ class Record(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, str]:
-        """The module and the name of its class."""
-        module, name = get_pickle_metadata(self.data)
-        return str(module), str(name)
+        """The module and the name of its class; empty where the record does not name it plainly.
+
+        Read as text: to unpickle it would run what a planted record asks for.
+        """
+        body = self.data[2:] if self.data[:1] == b"\x80" else self.data
+        if body[:1] == b"(":
+            body = body[1:]
+        if body[:1] != b"c":
+            return "", ""
+        module, _, rest = body[1:].partition(b"\n")
+        return module.decode("utf-8", "replace"), rest.partition(b"\n")[0].decode("utf-8", "replace")
 
 
 class Dangling(NamedTuple):

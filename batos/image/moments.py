@@ -17,6 +17,8 @@ from batos.image.snapshots import time_of
 if TYPE_CHECKING:
     from batos.image.view import View
 
+_FIRST_YEAR = 1901  # tids count from 1900; a zone may shift a time by a day
+
 _HINT = "`changes` lists the image's moments, `snapshot` those with a name."
 
 
@@ -66,10 +68,10 @@ def before(tid: str) -> str:
     return (int(tid, 16) - 1).to_bytes(8, "big").hex()
 
 
-def tid_at(seconds: float) -> str:
-    """The tid that a transaction at a Unix time would have."""
-    at = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    stamp = TimeStamp(at.year, at.month, at.day, at.hour, at.minute, at.second + at.microsecond / 1e6)
+def tid_at(time: dt.datetime) -> str:
+    """A tid that is no older than those of transactions at a time; that of the middle of its microsecond."""
+    at = time.astimezone(dt.UTC)
+    stamp = TimeStamp(at.year, at.month, at.day, at.hour, at.minute, at.second + (at.microsecond + 0.5) / 1e6)
     return bytes(stamp.raw()).hex()
 
 
@@ -84,9 +86,8 @@ def _as_time(view: View, text: str) -> str | None:
         return None
     if time.tzinfo is None:
         time = time.replace(tzinfo=dt.UTC)
-    seconds = time.timestamp()
-    if seconds < 0:
+    if time.year < _FIRST_YEAR:
         return None
-    tid = tid_at(seconds)
+    tid = tid_at(time)
     # Between the last transaction and now nothing has changed.
-    return view.tid if view.tid < tid <= tid_at(dt.datetime.now(dt.UTC).timestamp()) else tid
+    return view.tid if view.tid < tid <= tid_at(dt.datetime.now(dt.UTC)) else tid

@@ -6,6 +6,7 @@ A named moment stays readable until its name is removed: pack goes no further th
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any
 
 from BTrees.OOBTree import OOBTree
@@ -61,8 +62,12 @@ def tid_of(view: View, name: str) -> str | None:
 
 
 def time_of(tid: str) -> str:
-    """When a transaction was, ISO 8601, UTC."""
-    return time_text(TimeStamp(bytes.fromhex(tid)).timeTime())
+    """When a transaction was, ISO 8601, UTC; rounded up, so that the image as of that time has it."""
+    stamp = TimeStamp(bytes.fromhex(tid))
+    minute = dt.datetime(stamp.year(), stamp.month(), stamp.day(), stamp.hour(), stamp.minute(), tzinfo=dt.UTC)
+    return (minute + dt.timedelta(microseconds=math.ceil(stamp.second() * 1e6 - 1e-3))).isoformat(
+        timespec="microseconds"
+    )
 
 
 def time_text(seconds: float) -> str:

@@ -183,7 +183,7 @@ class Commands:
         return {"status": "OK", **(await self._uvm.image.read(mirrors.inspect, request.target_oid)).value}
 
     async def _objects(self, request: wire.Objects, peer: Peer, emit: Emit) -> Message:
-        listed = (await self._uvm.image.read(mirrors.objects, request.prototype, request.limit)).value
+        listed = (await self._uvm.image.study(mirrors.objects, request.prototype, request.limit)).value
         return {"status": "OK", "objects": listed}
 
     async def _history(self, request: wire.History, peer: Peer, emit: Emit) -> Message:

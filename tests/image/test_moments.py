@@ -62,12 +62,14 @@ class TestMoments:
             find(world, first)
         assert n_at(world, find(world, last)) == 2
 
-    @given(st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1)))
-    def test_times_and_tids_are_each_others_inverse(self, moment: dt.datetime) -> None:
-        """A time's tid stands for that time, to the microsecond."""
-        seconds = moment.replace(tzinfo=dt.UTC).timestamp()
-        tid = moments.tid_at(seconds)
-        assert snapshots.time_of(tid) == snapshots.time_text(round(seconds, 6))
+    @given(st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1)), st.integers(0, 2**32 - 1))  # noqa: DTZ001
+    def test_a_transactions_time_names_its_moment(self, day: dt.datetime, within: int) -> None:
+        """The image as of the time that is told of a transaction has it; as of two microseconds before, it has not."""
+        minute = bytes.fromhex(moments.tid_at(day.replace(tzinfo=dt.UTC)))[:4]
+        tid = (minute + within.to_bytes(4, "big")).hex()
+        told = dt.datetime.fromisoformat(snapshots.time_of(tid))
+        found = moments.tid_at(told)
+        assert moments.tid_at(told - dt.timedelta(microseconds=2)) < tid <= found
         assert moments.before(tid) < tid
 
 
