@@ -172,7 +172,8 @@ class Caller:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
                 attempt += 1
             else:
-                return Sent(overlay.settled(outcome.result), done, outcome.output)
+                result = overlay.settled(outcome.result) if at is None else overlay.described(outcome.result)
+                return Sent(result, done, outcome.output)
 
     def _turn(self, ref: Ref) -> asyncio.Lock:
         lock = self._turns.get(ref)

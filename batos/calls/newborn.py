@@ -45,9 +45,9 @@ def original(view: View, ref: Ref) -> tuple[dict[str, Any], dispatch.Reads]:
         BadField: It cannot be cloned, because a slot holds what two objects cannot share.
         UnknownTarget: There is no such object.
     """
-    # On a snapshot nothing of this is kept; it shows that the clone can be made when the call is applied.
-    registry.clone(view, ref)
     obj = view.get(ref)
+    # It shows that the clone can be made when the call is applied.
+    registry.copies(obj)
     return dispatch.own_slots(view, ref), {ref.oid: obj._p_serial}
 
 

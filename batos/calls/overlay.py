@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.calls.newborn import Newborn, Nursery, original, provisional, settled
 from batos.codec import Ref
-from batos.errors import BadField, Conflict, MethodError, NotAllowed
+from batos.errors import BadField, Conflict, MethodError
 from batos.image import dispatch
 from batos.sandbox.world import Looked
 
@@ -122,8 +122,7 @@ class Overlay:
         """Clone or create; refuse every primitive that has effects beyond the overlay.
 
         Raises:
-            MethodError: It cannot run inside a call.
-            BadField: The object cannot be cloned, or the arguments do not fit.
+            MethodError: It cannot run inside a call, the object cannot be cloned, or the arguments do not fit.
         """
         if name not in ("clone", "create"):
             raise MethodError(
@@ -131,10 +130,9 @@ class Overlay:
                 "Send it yourself, and pass its answer to the method.",
                 error_type="NotAllowed",
             )
-        if self._at is not None:
-            raise NotAllowed("Nothing can be made in the past")
         if args or (kwargs and name == "clone"):
-            raise BadField("clone takes no arguments" if name == "clone" else "create takes slots by name")
+            text = "clone takes no arguments" if name == "clone" else "create takes slots by name"
+            raise MethodError(text, error_type="TypeError")
         if self._made >= self._objects:
             raise MethodError(f"a call may make {self._objects} objects, no more", error_type="RuntimeError")
         return await self._clone(ref) if name == "clone" else self._bear(Newborn("child", ref), dict(kwargs))
@@ -194,7 +192,10 @@ class Overlay:
     async def _clone(self, ref: Ref) -> Ref:
         if ref in self.born:
             return self._bear(self.born[ref], dict(self.writes.get(ref, {})))
-        (slots, reads), tid = await self._image.read(original, ref, at=self._at)
+        try:
+            (slots, reads), tid = await self._image.read(original, ref, at=self._at)
+        except BadField as error:
+            raise MethodError(error.message, error.hint, error_type="TypeError") from None
         self._note(reads, tid)
         return self._bear(Newborn("clone", ref), slots | self.writes.get(ref, {}))
 

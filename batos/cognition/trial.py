@@ -183,7 +183,7 @@ class Trial:
             outcome = await self._sandbox.call(
                 overlay, call["receiver"], self._selector, args, kwargs, source=source, fixed=True
             )
-            record["got"] = {"result": _kept(outcome.result)}
+            record["got"] = {"result": _kept(overlay.described(outcome.result))}
             if kind == "good call" and not same(call["result"], outcome.result):
                 shown_call = show_call(self._selector, args, kwargs)
                 finding = f"{shown_call} gave {shown(call['result'])} so far and must go on so, but gave {shown(outcome.result)}"
@@ -223,7 +223,7 @@ class Trial:
             record["got"] = got
             return f"{call} raised {error.message}" + _at_line(got)
         changed = sorted({name for slots in overlay.writes.values() for name in slots})
-        record |= {"got": {"result": _kept(outcome.result)}, "passed": True}
+        record |= {"got": {"result": _kept(overlay.described(outcome.result))}, "passed": True}
         if changed:
             record["changed"] = changed
         finding = _printed(outcome.result, outcome.output, call)

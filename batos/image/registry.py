@@ -84,15 +84,26 @@ def clone(view: View, target: Target, name: str | None = None) -> Ref:
         UnknownTarget: There is no such object.
         BadField: The name is not free, or a slot holds what cannot be shared (a blob, an index).
     """
-    original = view.resolve(target)
     copy = UvmObject()
-    for slot, value in own(original).items():
-        if slot.startswith(("_v_", "_p_")) or slot in (REMOVED, methods.REMOVED):
-            continue
-        setattr(copy, slot, _copied(slot, value))
+    for slot, value in copies(view.resolve(target)).items():
+        setattr(copy, slot, value)
         if isinstance(value, MethodVersion):
             senders.add(view, copy, slot, value._source)
     return register(view, copy, name)
+
+
+def copies(original: UvmObject) -> dict[str, Any]:
+    """Give what a clone's slots hold.
+
+    Raises:
+        BadField: A slot holds what cannot be shared (a blob, an index).
+    """
+    kept = {
+        slot: value
+        for slot, value in own(original).items()
+        if not slot.startswith(("_v_", "_p_")) and slot not in (REMOVED, methods.REMOVED)
+    }
+    return {slot: _copied(slot, value) for slot, value in kept.items()}
 
 
 def set_slots(view: View, target: Target, slots: dict[str, Any]) -> None:

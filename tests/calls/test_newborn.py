@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batos.errors import BadField, MethodError, NotAllowed
+from batos.errors import MethodError
 from batos.image import mirrors, registry
 from tests.calls.conftest import make
 
@@ -97,7 +97,7 @@ async def test_what_cannot_be_made_says_why(image, caller):
     ).value
     with pytest.raises(MethodError, match="256 objects"):
         await caller.send(ref, "many", [], {})
-    with pytest.raises(BadField, match="no arguments"):
+    with pytest.raises(MethodError, match="no arguments"):
         await caller.send(ref, "named", [], {})
     with pytest.raises(MethodError, match="'infer' cannot be sent from inside a method"):
         await caller.send(ref, "ask", [], {})
@@ -105,10 +105,23 @@ async def test_what_cannot_be_made_says_why(image, caller):
 
 
 async def test_nothing_is_made_in_the_past(image, caller):
-    """A method that is sent to the past cannot make objects there."""
+    """A method that is sent to the past runs there, and what it makes is gone with the answer, which says so."""
     commit = image.transact_now(make, None, {"name": "x"}, SPAWN)
-    with pytest.raises(NotAllowed, match="past"):
-        await caller.send(commit.value, "spawn", ["y"], {}, at=commit.tid)
+    sent = await caller.send(commit.value, "spawn", ["y"], {}, at=commit.tid)
+    assert (sent.result, objects(image)) == ("<a new object>", 1)
+
+
+async def test_what_two_objects_cannot_share_is_not_cloned(image, caller):
+    """Cloning an object of the system whose slots hold an index is an error that the method may catch."""
+    source = """def copy_it(self, other):
+    try:
+        return other.clone()
+    except TypeError as error:
+        return str(error)
+"""
+    ref = image.transact_now(make, None, {}, source).value
+    catalog = image.read_now(lambda view: view.ref(view.root["knowledge_catalog_obj"])).value
+    assert "cannot share" in (await caller.send(ref, "copy_it", [catalog], {})).result
 
 
 async def test_a_written_parent_answers_its_children(image, caller):
