@@ -17,7 +17,7 @@ from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import FileStorageError
-from ZODB.POSException import ConflictError, StateLoadError
+from ZODB.POSException import ConflictError, POSKeyError, StateLoadError
 from ZODB.utils import p64, u64
 
 from batos.errors import Conflict, ImageDamaged, ImageInUse, ImageReadOnly
@@ -193,8 +193,11 @@ def pack(db: Any, until: float) -> None:
 
 
 @contextmanager
-def errors() -> Iterator[None]:
+def errors(what: str = "The image takes no writes") -> Iterator[None]:
     """Where the disk refuses a write, say so in our words.
+
+    Args:
+        what: Those words.
 
     Raises:
         ImageReadOnly: The disk is full, read-only or not ours.
@@ -205,7 +208,7 @@ def errors() -> Iterator[None]:
         if error.errno not in _READ_ONLY:
             raise
         raise ImageReadOnly(
-            f"The image takes no writes: {error.strerror}",
+            f"{what}: {error.strerror}",
             "Make room on its disk, and see that this user may write in its folder.",
             reason=error.strerror,
         ) from error
@@ -216,10 +219,15 @@ def damages() -> Iterator[None]:
     """Where a record does not load, say so in our words.
 
     Raises:
-        ImageDamaged: The record names what may not be loaded, or is none of the image's.
+        ImageDamaged: The record names what may not be loaded, is none of the image's, or is not there.
     """
     try:
         yield
+    except POSKeyError as error:
+        raise ImageDamaged(
+            f"The object {error.args[0].hex()} is referred to, but is not there",
+            "`python -m batos image check` lists what is missing; restore a backup, or remove what refers to it.",
+        ) from error
     except (StateLoadError, UnpicklingError) as error:
         cause = error.__cause__ or error.__context__ or error
         raise ImageDamaged(

@@ -61,7 +61,7 @@ class Image:
         self.db_file = Path(db_file)
         self.blob_dir = Path(blob_dir)
         self._cache_objects = cache_objects
-        with engine.errors():
+        with engine.errors(f"{self.db_file} cannot be opened for writing"):
             opened = engine.open_database(self.db_file, self.blob_dir, cache_objects)
         self._db: Any = opened.db
         self.health = opened.health
@@ -237,12 +237,14 @@ class Image:
             raise TooLarge(f"What is noted of a transaction is over {_NOTE_LIMIT} characters")
         if self.health.damage is not None:
             raise preflight.damaged(self.db_file, self.health.damage)
-        return self._repeat(partial(self._attempt, fn, args, note, user, why))
+        with engine.damages():
+            return self._repeat(partial(self._attempt, fn, args, note, user, why))
 
     def _read(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
         if at is not None:
             return self._read_aside(fn, args, at)
-        return self._repeat(partial(self._look, fn, args))
+        with engine.damages():
+            return self._repeat(partial(self._look, fn, args))
 
     def _repeat(self, attempt: Callable[[], Commit[T]]) -> Commit[T]:
         for number in range(TRIES):
@@ -269,24 +271,25 @@ class Image:
                 current.user = user
             for key, item in (why or {}).items():
                 current.setExtendedInfo(key, item)
-            with engine.damages():
-                value = plain(fn(View(conn, self.tid), *args))
+            value = plain(fn(View(conn, self.tid), *args))
             with engine.errors():
                 tm.commit()
             self._commits += 1
             return Commit(value, self.tid)
 
     def _look(self, fn: Callable[..., T], args: tuple[Any, ...]) -> Commit[T]:
-        with self._unit() as (conn, _tm), engine.damages():
+        with self._unit() as (conn, _tm):
             tid = self.tid
             return Commit(plain(fn(View(conn, tid), *args)), tid)
 
     def _read_aside(self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None) -> Commit[T]:
         if at is None:
-            return self._repeat(partial(self._look_aside, fn, args))
-        before = self._check_moment(at)
+            with engine.damages():
+                return self._repeat(partial(self._look_aside, fn, args))
+        moment = self._check_moment(at)
         try:
-            return self._look_aside(fn, args, at, before)
+            with engine.damages():
+                return self._look_aside(fn, args, at, moment)
         finally:
             # Packed away meanwhile: then neither an error nor an answer means anything.
             self._check_moment(at)
@@ -294,7 +297,7 @@ class Image:
     def _look_aside(
         self, fn: Callable[..., T], args: tuple[Any, ...], at: str | None = None, moment: bytes | None = None
     ) -> Commit[T]:
-        with self._aside(moment) as conn, engine.damages():
+        with self._aside(moment) as conn:
             try:
                 view = View(conn, at or engine.snapshot_tid(conn), self._closing)
             except POSKeyError:

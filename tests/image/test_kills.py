@@ -1,6 +1,6 @@
 """`SIGKILL` in random moments of writing, installing, packing, backing up and swapping blobs.
 
-`IMAGE_KILLS=200 pytest tests/image/test_kills.py` kills so often.
+`BATOS_IMAGE_KILLS=200 pytest tests/image/test_kills.py` kills so often.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.image.busy import WRITERS
 if TYPE_CHECKING:
     from batos.image.store import View
 
-KILLS = int(os.environ.get("IMAGE_KILLS", "8"))
+KILLS = int(os.environ.get("BATOS_IMAGE_KILLS", "8"))
 
 
 class Told:

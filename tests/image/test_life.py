@@ -1,6 +1,6 @@
 """An image's whole life against a model: install, modify, roll back, undo, pack, name moments, reopen, in any order.
 
-What a second process reads from the file is compared with the model. `IMAGE_STEPS=50000 pytest tests/image/test_life.py`
+What a second process reads from the file is compared with the model. `BATOS_IMAGE_STEPS=50000 pytest tests/image/test_life.py`
 takes so many steps.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from batos.image.view import View
 
-STEPS = int(os.environ.get("IMAGE_STEPS", "1000"))
+STEPS = int(os.environ.get("BATOS_IMAGE_STEPS", "1000"))
 IN_A_LIFE = 50
 OBJECTS = ["one", "two"]
 objects = st.sampled_from(OBJECTS)

@@ -16,7 +16,7 @@ import transaction
 from ZODB.POSException import ConflictError, POSKeyError
 
 from batos.codec import Ref
-from batos.errors import BadField, Conflict, ImageInUse, ImageReadOnly, Stopping, TooLarge, UnknownTarget
+from batos.errors import BadField, Conflict, ImageDamaged, ImageInUse, ImageReadOnly, Stopping, TooLarge, UnknownTarget
 from batos.image.objects import UvmObject
 from batos.image.store import TRIES, Image, View
 
@@ -218,6 +218,33 @@ class TestDisk:
         """The image has one opener at a time, also within a process."""
         with pytest.raises(ImageInUse):
             Image(image.db_file, image.blob_dir)
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nothing may be written the image does not open, and the error names the file, the cause and the mend."""
+
+        def refuse(*args: object) -> None:
+            raise OSError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr("batos.image.engine.zc.lockfile.LockFile", refuse)
+        with pytest.raises(ImageReadOnly, match=r"i\.fs cannot be opened for writing: Permission denied") as caught:
+            Image(tmp_path / "i.fs", tmp_path / "i.blob")
+        assert "this user may write" in caught.value.hint
+
+    def test_an_object_that_is_missing_is_told(self, image: Image) -> None:
+        """A reference to nothing, as a recovery from damage may leave it, is an error of ours that names the oid."""
+
+        def dangle(view: View) -> Ref:
+            put(view, "thing", {"lost": UvmObject()})
+            lost = view.ref(view.root["thing"].lost)
+            view.conn._added.pop(lost.oid)
+            return lost
+
+        lost = image.transact_now(dangle).value
+        for ask in (image.read_now, image.transact_now, image.study_now):
+            with pytest.raises(ImageDamaged, match=lost.hex):
+                ask(lambda view: (view.conn.cacheMinimize(), view.root["thing"].lost.n))
+        with pytest.raises(ImageDamaged, match=lost.hex):
+            image.study_now(lambda view: view.root["thing"].lost.n, at=image.tid)
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
     def test_a_full_disk_makes_it_read_only(self, image: Image, monkeypatch: pytest.MonkeyPatch, code: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from persistent.timestamp import TimeStamp
 
-from batos.errors import BadField, Conflict, ImageReadOnly, Stopping, UnknownTarget
+from batos.errors import BadField, Conflict, ImageDamaged, ImageReadOnly, Stopping, UnknownTarget
 from batos.image.collector import Packer
 from batos.image.objects import UvmObject
 
@@ -213,3 +213,5 @@ class TestPack:
         image.transact_now(change, "thing", 2)
         image.pack_now()
         assert image.read_now(slot, "thing").value == 2
+        with pytest.raises(ImageDamaged):
+            image.read_now(lambda view: view.root["thing"].lost.n)
