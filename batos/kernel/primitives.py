@@ -5,14 +5,12 @@ Arguments come from the bridge and are hostile.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batos import plain, wire
 from batos.cognition.orchestrator import Mandate
 from batos.errors import BadField, MethodError
 from batos.image import registry
-from batos.memory import catalog, chunking
 from batos.mind.protocol import GenerateRequest
 
 if TYPE_CHECKING:
@@ -72,16 +70,15 @@ class Primitives:
         top_k = given.get("top_k", _TOP_K)
         if not isinstance(given["query"], str) or type(top_k) is not int or not 0 < top_k <= 1000:
             raise BadField("search_ takes a query (a text) and top_k (1 to 1000)")
-        return (await self._uvm.image.read(catalog.search, given["query"], top_k, None)).value
+        found: list[dict[str, Any]] = (await self._uvm.memory.search(given["query"], top_k))["results"]
+        return found
 
     async def _index_document(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> int:
         given = _bind("index_document_", ("doc_id", "text", "metadata"), args, kwargs, optional=1)
         doc_id, text, metadata = given["doc_id"], given["text"], given.get("metadata") or {}
         if not isinstance(doc_id, str) or not isinstance(text, str) or not isinstance(metadata, dict):
             raise BadField("index_document_ takes a doc_id and a text, and metadata as a map")
-        chunks = await asyncio.to_thread(chunking.split, text)
-        index = catalog.index_document, doc_id, text, metadata, chunks
-        return (await self._uvm.image.transact(*index, note=f"remember {doc_id}")).value
+        return await self._uvm.memory.remember(doc_id, text, metadata) or 0
 
     async def _start_cycle(self, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> str:
         given = _bind("start_cognitive_cycle_for_", ("brief", "target"), args, kwargs)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from batos.errors import Busy
 from batos.image import backup, census, exporting, importing, packing, soundness
 from batos.memory import catalog
+from batos.memory.check import check as check_memory
 from batos.mind.catalog import catalog as weights
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Upkeep:
         self._days = retention_days
         self._alone = threading.Lock()
         self._doing = ""
+        self._done = dict.fromkeys(("packs", "checks", "backups"), 0)
         self._actions: dict[str, Callable[[ImageWork, Tell], Message]] = {
             "check": self._check,
             "pack": lambda asked, tell: self.pack(asked.days, tell),
@@ -61,27 +63,34 @@ class Upkeep:
         """
         return self._actions[asked.action](asked, Progress(tell))
 
+    def statistics(self) -> dict[str, Any]:
+        """What is done just now, and how many `packs`, `checks` and `backups` were done since the start."""
+        return {"doing": self._doing if self._alone.locked() else "", **self._done}
+
     def pack(self, days: float | None, tell: Tell) -> Message:
         """Pack the image; `days` None keeps history as the settings say.
 
         Raises:
             Busy: A pack, a check or a backup is running.
         """
-        with self._only("a pack"):
+        with self._only("packs"):
             tell("pack", 0, 1)
             report = packing.pack(self._image, self._days if days is None else days)
             tell("pack", 1, 1)
         return report
 
     def _check(self, asked: ImageWork, tell: Tell) -> Message:
-        with self._only("a check"):
-            return self._image.study_now(soundness.check, asked.blobs, tell).value
+        with self._only("checks"):
+            report = self._image.study_now(soundness.check, asked.blobs, tell).value
+            memory = self._image.study_now(check_memory).value
+            bad = [{"oid": "knowledge_catalog_obj", "why": why} for why in memory.pop("bad")]
+            return {**report, "memory": memory, "bad": [*report["bad"], *bad]}
 
     def _backup(self, asked: ImageWork, tell: Tell) -> Message:
         files = [] if asked.weights else [file for entry in weights().values() for file in entry.files]
         known = frozenset(file.sha256 for file in files)
         # A pack would take blobs away that are still to be copied.
-        with self._only("a backup"):
+        with self._only("backups"):
             return self._image.study_now(backup.write, asked.folder, known, tell).value
 
     def _export(self, asked: ImageWork, _tell: Tell) -> Message:
@@ -100,10 +109,14 @@ class Upkeep:
     def _only(self, what: str) -> Iterator[None]:
         """Only one of what must not run beside a pack, at a time."""
         if not self._alone.acquire(blocking=False):
-            raise Busy(f"The image is busy with {self._doing}", "Try again when it is done.")
+            raise Busy(
+                f"One of checks, backups and packs runs at a time; now it is {self._doing}",
+                "Try again when it is done.",
+            )
         self._doing = what
         try:
             yield
+            self._done[what] += 1
         finally:
             self._alone.release()
 

@@ -223,6 +223,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             "repair": self.keeper.statistics(),
             "heartbeat": self._heartbeat.statistics(),
             "bridge": {**self.bridge.statistics(), **self.feed.statistics()},
+            "upkeep": self.upkeep.statistics(),
             "journal": self._scribe.statistics(),
         }
 

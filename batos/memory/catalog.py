@@ -1,46 +1,33 @@
-"""Fractal Memory: documents and capabilities in chunks, indexed and searched. Everything runs inside a unit of work.
+"""Fractal Memory: documents in, ranked chunks out. Everything here runs inside a unit of work.
 
-It lives in the slots of `knowledge_catalog_obj`: `chunk_storage` (key `{doc_id}::{index}` → chunk object),
-`text_index`, and `metadata_index` ((field, value) → chunk ids). A chunk's id in the indexes is its oid as an integer.
-The root's `documents` says of each document what was indexed, so that the same text again changes nothing.
+What is stored, and where, is told in `records`; how a search ranks, in `recall`. The kernel's one writer of documents is
+`service.FractalMemory`; capabilities are written by the transaction that installs their method.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from BTrees.LLBTree import LLTreeSet, intersection, multiunion
-from BTrees.OOBTree import OOBTree
-
-from batos import codec
-from batos.codec import CodecError, Ref
-from batos.errors import BadField
 from batos.image import lookup
-from batos.image.kept import give, keep
-from batos.image.objects import UvmObject
-from batos.memory import chunking
-from batos.memory.chunking import Chunk
-from batos.memory.text_index import Hit, PersistentTextIndex
+from batos.image.kept import give
+from batos.memory import chunking, recall, records
+from batos.memory.records import Draft
+from batos.memory.vectors import VectorIndex
+from batos.memory.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from batos.codec import Ref
     from batos.image.store import View
+    from batos.memory.chunking import Chunk
+    from batos.memory.records import Slots
 
-MAX_DOC_ID = 1024
+_TITLE, _TITLE_CHARS = 3, 300
+
 METHOD = "method"
 """The metadata `kind` of capabilities."""
-
-_DOCUMENTS = "documents"
-_KEY_BYTES = 128
-
-
-class _Slots(NamedTuple):
-    text: PersistentTextIndex
-    metadata: Any
-    chunks: Any
 
 
 def index_document(
@@ -53,7 +40,7 @@ def index_document(
         doc_id: The document's name.
         text: The whole text.
         metadata: Plain data by field; what `search` filters by and gives back.
-        chunks: `chunking.split(text)`, where it was done before: a long text is better cut outside the image thread.
+        chunks: What the text was cut into, where that was done before.
 
     Returns:
         The number of chunks.
@@ -61,63 +48,120 @@ def index_document(
     Raises:
         BadField: The name or the metadata are not fit.
     """
-    fields = metadata or {}
-    _check(doc_id, fields)
-    digest = _digest(text, fields)
-    documents = _documents(view)
-    known = _document(view, doc_id)
-    if known is not None:
-        if known["digest"] == digest:
-            return int(known["chunks"])
-        forget(view, doc_id)
-    pieces = chunking.split(text) if chunks is None else chunks
-    slots = _opened(view)
-    for index, piece in enumerate(pieces):
-        _add(view, slots, (doc_id, index), piece, fields)
-    documents[doc_id] = codec.pack({"digest": digest, "text_sha": text_sha(text), "chunks": len(pieces)})
-    return len(pieces)
+    return index_many(view, [draft(doc_id, text, metadata or {}, chunks)])[0]
+
+
+def draft(doc_id: str, text: str, metadata: dict[str, Any], chunks: Sequence[Chunk] | None = None) -> Draft:
+    """Make a document ready to be stored; takes no unit of work, so that long texts are cut outside the image thread.
+
+    Raises:
+        BadField: The name or the metadata are not fit.
+    """
+    records.check(doc_id, metadata)
+    pieces = chunking.split(text, form=form_of(metadata)) if chunks is None else chunks
+    return Draft(doc_id, text, metadata, pieces, [_weighted(piece) for piece in pieces])
+
+
+def index_many(view: View, drafts: Iterable[Draft]) -> list[int]:
+    """Learn documents; gives the number of chunks of each. See `index_document`."""
+    slots = records.opened(view)
+    fresh: dict[str, Draft] = {}
+    counts = []
+    for item in drafts:
+        known = records.record(view, item.doc_id)
+        if item.doc_id not in fresh and known is not None:
+            if known["digest"] == records.digest(item.text, item.metadata):
+                counts.append(int(known["chunks"]))
+                continue
+            records.drop(view, slots, item.doc_id)
+        fresh[item.doc_id] = item
+        counts.append(len(item.chunks))
+    if fresh:
+        records.store(view, slots, fresh.values())
+    return counts
 
 
 def forget(view: View, doc_id: str) -> int:
     """Forget a document wholly; gives how many chunks it had, 0 when there was none."""
-    known = _document(view, doc_id)
-    if known is None:
-        return 0
-    slots = _opened(view)
-    for index in range(known["chunks"]):
-        _drop(view, slots, _key(doc_id, index))
-    del _documents(view)[doc_id]
-    return int(known["chunks"])
+    slots = records.slots_of(view)
+    return 0 if slots is None else records.drop(view, slots, doc_id)
 
 
-def has(view: View, doc_id: str, text_sha: str | None = None) -> bool:
-    """Tell whether a document is known, and with this digest of its text where one is given."""
-    known = _document(view, doc_id)
-    return known is not None and text_sha in (None, known["text_sha"])
+def has(view: View, doc_id: str) -> bool:
+    """Tell whether a document is known."""
+    return records.record(view, doc_id) is not None
 
 
-def text_sha(text: str) -> str:
-    """The digest of a text, as `has` takes it."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def search(view: View, query: str, top_k: int = 5, filter: dict[str, Any] | None = None) -> list[dict[str, Any]]:  # noqa: A002  # the contract's name
+def search(
+    view: View,
+    query: str,
+    top_k: int = 5,
+    filter: dict[str, Any] | None = None,  # noqa: A002  # the contract's name
+    vector: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
     """Find the chunks that say most about a query, best first.
 
     Args:
         view: The unit of work.
-        query: Any text; its words are joined by OR.
+        query: Any text; nothing in it has a special meaning.
         top_k: At most this many results.
         filter: Metadata that a chunk must have, by type and value; numbers by value.
+        vector: What the query means, as a vector; None searches by words alone.
 
     Returns:
         For each: `doc_id`, `chunk` (its index), `start` and `end` in the source, `text`, `score` (0 to 1), `metadata`.
     """
-    slots = _slots(view)
+    slots = records.slots_of(view)
     if slots is None:
         return []
     within = None if not filter else _filtered(slots, filter)
-    return [_result(view, hit) for hit in slots.text.best(query, within)[:top_k]]
+    return [_result(view, slots, hit) for hit in recall.search(view, slots, query, vector, top_k, within)]
+
+
+def unwoven(view: View, count: int) -> list[tuple[str, bytes, str, dict[str, Any]]]:
+    """Give documents whose chunks have no vectors yet, the newest first: name, digest, text and metadata of each."""
+    slots = records.slots_of(view)
+    found: list[tuple[str, bytes, str, dict[str, Any]]] = []
+    for first in [] if slots is None else reversed(slots.unwoven.keys()):
+        if len(found) == count:
+            break
+        assert slots is not None
+        chunk = records.chunk_of(view, slots, first)
+        known = records.record(view, chunk.document_id)
+        assert known is not None
+        text = records.text_of(slots, chunk.document_id, known)
+        found.append((chunk.document_id, known["digest"], text, give(view, chunk.metadata)))
+    return found
+
+
+def weave(view: View, item: Draft, digest: bytes, vectors: Sequence[Sequence[float]], model: str) -> bool:
+    """Give a document's chunks their vectors, and its borders where meaning turns.
+
+    Args:
+        view: The unit of work.
+        item: The document, cut by meaning.
+        digest: Of the content that was read; a document that was changed since is left alone.
+        vectors: One for each chunk.
+        model: What made them.
+
+    Returns:
+        Whether it was done.
+    """
+    slots, known = records.slots_of(view), records.record(view, item.doc_id)
+    if slots is None or known is None or known["digest"] != digest:
+        return False
+    if known["chunks"] != len(item.chunks) or records.borders(slots, item.doc_id, known) != [
+        (piece.start, piece.end) for piece in item.chunks
+    ]:
+        records.drop(view, slots, item.doc_id)
+        records.store(view, slots, [item])
+        known = records.record(view, item.doc_id)
+        assert known is not None
+    index = _vectors_of(view, slots, model, len(vectors[0]))
+    index.put({known["first"] + place: vector for place, vector in enumerate(vectors)})
+    slots.unwoven.remove(known["first"])
+    slots.text.changed()
+    return True
 
 
 def index_capability(  # the parts of a method, in the order of their names everywhere
@@ -136,7 +180,7 @@ def index_capability(  # the parts of a method, in the order of their names ever
     says = [line for line in dict.fromkeys([summary.strip(), intent.strip()]) if line]
     text = "\n".join([f"{selector}{signature}", *says])
     fields = {"kind": METHOD, "target": target_oid, "selector": selector, "signature": signature, "summary": summary}
-    index_document(view, _method_id(target_oid, selector), text, fields, [Chunk(0, len(text), text)])
+    index_document(view, _method_id(target_oid, selector), text, fields)
 
 
 def forget_capability(view: View, target_oid: str, selector: str) -> int:
@@ -144,155 +188,118 @@ def forget_capability(view: View, target_oid: str, selector: str) -> int:
     return forget(view, _method_id(target_oid, selector))
 
 
-def similar(view: View, target: Ref, words: str, top_k: int) -> list[dict[str, Any]]:
+def similar(
+    view: View, target: Ref, words: str, top_k: int, vector: Sequence[float] | None = None
+) -> list[dict[str, Any]]:
     """Find capabilities, of a target and of what it delegates to, that mean what the words say; best first.
+
+    Args:
+        view: The unit of work.
+        target: The object that is to answer.
+        words: What is wanted.
+        top_k: At most this many.
+        vector: What the words mean, as a vector; None compares words alone.
 
     Returns:
         For each: `selector`, `score` and `summary`. A score of 1 means that the method's name, summary or intent has
-        each word that matters.
+        each word that matters, or means just that.
     """
-    slots = _slots(view)
+    obj = view.get(target)
+    slots = records.slots_of(view)
     if slots is None:
         return []
-    obj = view.get(target)
     holders = [view.ref(holder).hex for holder in lookup.chain(obj)]
-    held = multiunion([_ids(slots, "target", holder) for holder in holders])
-    within = intersection(_ids(slots, "kind", METHOD), held)
-    found = []
-    for hit in slots.text.best(words, within):
-        fields = give(view, _chunk(view, hit.docid).metadata)
+    held = set[int]().union(*(records.numbers_with(slots, "target", holder) for holder in holders))
+    within = records.numbers_with(slots, "kind", METHOD) & held
+    found: dict[str, dict[str, Any]] = {}
+    for hit in recall.search(view, slots, words, vector, len(within), within):
+        fields = give(view, records.chunk_of(view, slots, hit.number).metadata)
         # A nearer object may answer the selector by something else, or the method may be gone.
         holder = lookup.find(obj, fields["selector"])
         if holder is not None and view.ref(holder.holder).hex == fields["target"]:
-            score = slots.text.coverage(words, hit.docid)
-            found.append({"selector": fields["selector"], "score": score, "summary": fields["summary"]})
-    return sorted(found, key=lambda item: -item["score"])[:top_k]
+            score = max(slots.text.coverage(words, hit.number), hit.likeness)
+            told = {"selector": fields["selector"], "score": score, "summary": fields["summary"]}
+            if score > found.get(fields["selector"], {"score": 0})["score"]:
+                found[fields["selector"]] = told
+    return sorted(found.values(), key=lambda item: -item["score"])[:top_k]
+
+
+def form_of(metadata: dict[str, Any]) -> str:
+    """Give the form of a document by its metadata, as `chunking.split` takes it."""
+    return str(metadata.get("format") or "markdown")
 
 
 def statistics(view: View) -> dict[str, int]:
-    """Figures: `documents`, `chunks`, `words`."""
-    slots = _slots(view)
-    chunks, words = (0, 0) if slots is None else (slots.text.documentCount(), slots.text.wordCount())
-    return {"documents": len(view.root.get(_DOCUMENTS, ())), "chunks": chunks, "words": words}
+    """Figures: `documents`, `chunks`, `words`, and `unwoven` documents, which have no vectors yet."""
+    slots = records.slots_of(view)
+    if slots is None:
+        return {"documents": len(records.documents(view)), "chunks": 0, "words": 0, "unwoven": 0}
+    return {
+        "documents": len(records.documents(view)),
+        "chunks": slots.text.documentCount(),
+        "words": slots.text.wordCount(),
+        "unwoven": len(slots.unwoven),
+    }
 
 
-def _check(doc_id: str, metadata: dict[str, Any]) -> None:
-    if not doc_id or len(doc_id) > MAX_DOC_ID:
-        raise BadField(f"A document's name has 1 to {MAX_DOC_ID} characters")
-    try:
-        codec.pack([doc_id, metadata])
-    except CodecError as error:
-        raise BadField(f"The document's name or metadata is not plain data: {error}") from None
-    if not all(isinstance(field, str) for field in metadata):
-        raise BadField("The fields of metadata are named by texts")
+def renew(view: View) -> int:
+    """Make indexes of an older layout anew from the chunks; gives how many documents that were, 0 mostly."""
+    if not records.is_outdated(view):
+        return 0
+    old: dict[str, list[Any]] = {}
+    held = view.resolve("knowledge_catalog_obj")._slots
+    for chunk in held["chunk_storage"].values():
+        old.setdefault(chunk.document_id, []).append(chunk)
+    held["text_index"] = None
+    records.documents(view).clear()
+    slots = records.opened(view)
+    for doc_id, chunks in old.items():
+        chunks.sort(key=lambda chunk: int(chunk.chunk_index))
+        text = _with_blanks(chunks)
+        pieces = [chunking.Chunk(chunk.start, chunk.end, chunk.text) for chunk in chunks]
+        records.store(view, slots, [draft(doc_id, text, give(view, chunks[0].metadata), pieces)])
+    return len(old)
 
 
-def _digest(text: str, metadata: dict[str, Any]) -> str:
-    return hashlib.sha256(text_sha(text).encode() + _canonical(metadata)).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    """Give plain data as bytes that are the same for equal values: maps and sets sorted, whole floats as integers."""
-    if isinstance(value, dict):
-        return b"m" + codec.pack(sorted([_canonical(key), _canonical(item)] for key, item in value.items()))
-    if isinstance(value, (set, frozenset)):
-        return b"s" + codec.pack(sorted(map(_canonical, value)))
-    if isinstance(value, (list, tuple)) and not isinstance(value, Ref):
-        return b"l" + codec.pack([_canonical(item) for item in value])
-    whole = isinstance(value, float) and value.is_integer()
-    return b"v" + codec.pack(int(value) if whole else value)
-
-
-def _field_key(field: str, value: Any) -> tuple[str, bytes]:
-    data = _canonical(value)
-    return field, data if len(data) <= _KEY_BYTES else hashlib.sha256(data).digest()
-
-
-def _documents(view: View) -> Any:
-    return view.root.setdefault(_DOCUMENTS, OOBTree())
-
-
-def _document(view: View, doc_id: str) -> dict[str, Any] | None:
-    data = view.root.get(_DOCUMENTS, {}).get(doc_id)
-    return None if data is None else dict(codec.unpack(data))
-
-
-def _slots(view: View) -> _Slots | None:
-    """Give the catalog's indexes, None before the first document."""
-    slots = view.resolve("knowledge_catalog_obj")._slots
-    if slots.get("text_index") is None:
-        return None
-    return _Slots(slots["text_index"], slots["metadata_index"], slots["chunk_storage"])
-
-
-def _opened(view: View) -> _Slots:
-    slots = view.resolve("knowledge_catalog_obj")._slots
-    for name, make in (("text_index", PersistentTextIndex), ("metadata_index", OOBTree), ("chunk_storage", OOBTree)):
-        if slots.get(name) is None:
-            slots[name] = make()
-    return _Slots(slots["text_index"], slots["metadata_index"], slots["chunk_storage"])
-
-
-def _add(view: View, slots: _Slots, place: tuple[str, int], piece: Chunk, metadata: dict[str, Any]) -> None:
-    doc_id, index = place
-    chunk = UvmObject(
-        parents=[view.root["traits_obj"]],
-        document_id=doc_id,
-        chunk_index=index,
-        start=piece.start,
-        end=piece.end,
-        text=piece.text,
-        metadata=keep(metadata),
-    )
-    slots.chunks[_key(doc_id, index)] = chunk
-    docid = int.from_bytes(view.ref(chunk).oid, "big")
-    slots.text.index_doc(docid, piece.text)
-    for field, value in metadata.items():
-        key = _field_key(field, value)
-        if key not in slots.metadata:
-            slots.metadata[key] = LLTreeSet()
-        slots.metadata[key].insert(docid)
-
-
-def _drop(view: View, slots: _Slots, key: str) -> None:
-    chunk = slots.chunks[key]
-    docid = int.from_bytes(view.ref(chunk).oid, "big")
-    slots.text.unindex_doc(docid)
-    for field, value in give(view, chunk.metadata).items():
-        name = _field_key(field, value)
-        slots.metadata[name].remove(docid)
-        if not slots.metadata[name]:
-            del slots.metadata[name]
-    del slots.chunks[key]
-
-
-def _key(doc_id: str, index: int) -> str:
-    return f"{doc_id}::{index}"
+def _weighted(piece: Chunk) -> list[str]:
+    """Give the words of a chunk; those of its title count more: a document's short first line, or a heading."""
+    words = words_of(piece.text)
+    line, _, rest = piece.text.partition("\n")
+    if rest and len(line) <= _TITLE_CHARS and (line.startswith("#") or (piece.start == 0 and not rest[0].strip())):
+        words += words_of(line) * (_TITLE - 1)
+    return words
 
 
 def _method_id(target_oid: str, selector: str) -> str:
     return f"method:{target_oid}:{selector}"
 
 
-def _ids(slots: _Slots, field: str, value: Any) -> Any:
-    """Give the ids of the chunks whose metadata has a value in a field."""
-    return slots.metadata.get(_field_key(field, value), LLTreeSet())
+def _with_blanks(chunks: list[Any]) -> str:
+    """Put a text together from chunks alone; an older layout did not keep what blanks lay between them."""
+    text = ""
+    for chunk in chunks:
+        text = text.ljust(chunk.start, "\n") + chunk.text
+    return text
 
 
-def _filtered(slots: _Slots, filter: dict[str, Any]) -> Any:  # noqa: A002
-    try:
-        sets = [_ids(slots, field, value) for field, value in filter.items()]
-    except CodecError as error:
-        raise BadField(f"The filter is not plain data: {error}") from None
-    return functools.reduce(intersection, sets)
+def _vectors_of(view: View, slots: Slots, model: str, dims: int) -> VectorIndex:
+    """Give the index of vectors; one of another model begins anew, and every document waits for vectors again."""
+    if slots.vectors is not None and (slots.vectors.model, slots.vectors.dims) == (model, dims):
+        return slots.vectors
+    made = VectorIndex(model, dims)
+    view.resolve("knowledge_catalog_obj")._slots["vector_index"] = made
+    if slots.vectors is not None:
+        slots.unwoven.update(slots.spans.keys())
+    return made
 
 
-def _chunk(view: View, docid: int) -> UvmObject:
-    return view.get(Ref(docid.to_bytes(8, "big")))
+def _filtered(slots: Slots, filter: dict[str, Any]) -> set[int]:  # noqa: A002
+    sets = [records.numbers_with(slots, field, value) for field, value in filter.items()]
+    return functools.reduce(set.intersection, sets)
 
 
-def _result(view: View, hit: Hit) -> dict[str, Any]:
-    chunk = _chunk(view, hit.docid)
+def _result(view: View, slots: Slots, hit: recall.Found) -> dict[str, Any]:
+    chunk = records.chunk_of(view, slots, hit.number)
     return {
         "doc_id": chunk.document_id,
         "chunk": chunk.chunk_index,

@@ -18,6 +18,7 @@ Command = Callable[[argparse.Namespace, Settings, Speaker], int]
 _HANDLERS = {
     "bench": "bench:run",
     "doctor": "doctor:run",
+    "ingest": "ingest:run",
     "status": "objects:status",
     "inspect": "objects:inspect",
     "send": "objects:send",
@@ -71,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", parents=[common], help="look at what the machine has and lacks")
     commands.add_parser("status", parents=[common], help="show what runs")
     _add_objects(commands, common)
+    ingest = commands.add_parser("ingest", parents=[common], help="teach Fractal Memory files and folders")
+    ingest.add_argument("files", nargs="+", metavar="FILE", help="text, Markdown, Python, JSONL, HTML, PDF, or a folder")
     _add_models(commands, common)
     image_arguments.add(commands, common)
     _add_keys(commands, common)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batos.memory.chunking import MAX_CHARS, MIN_CHARS, split
+from batos.memory.chunking import MIN_CHARS, split
+from batos.memory.units import MAX_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

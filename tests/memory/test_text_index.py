@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import batos
-from batos.memory.text_index import MAX_WORD, PersistentTextIndex, fold, words_of
+from batos.memory.text_index import PersistentTextIndex
+from batos.memory.words import words_of
 
 
 def _index(*texts: str) -> PersistentTextIndex:
@@ -19,40 +19,6 @@ def _index(*texts: str) -> PersistentTextIndex:
 
 def _found(index: PersistentTextIndex, query: str) -> list[int]:
     return [hit.docid for hit in index.best(query)]
-
-
-class TestWords:
-    @pytest.mark.parametrize(
-        ("text", "words"),
-        [
-            ("report_the_current_system_time", ["report", "current", "system", "time"]),
-            ("parseHTTPResponse getX2", ["parse", "http", "response", "get", "x2"]),
-            ("The methods, the Method's cities", ["method", "method", "s", "city"]),
-            ("\ufb01ne STRASSE straße", ["fine", "strasse", "strasse"]),
-            ("AND or NOT the of", []),
-            ("naïve Ünïcode 数え 42", ["naïve", "ünïcode", "数え", "42"]),
-        ],
-    )
-    def test_words_are_cut_and_folded(self, text: str, words: list[str]) -> None:
-        """Identifiers give their parts, plurals their singular, stop words nothing."""
-        assert words_of(text) == words
-
-    @given(st.text())
-    def test_words_are_fixed_points(self, text: str) -> None:
-        """What is indexed is found: the words of words are the same words, and none is too long."""
-        words = words_of(text)
-        assert all(len(word) > 0 for word in words)
-        assert words_of(" ".join(words)) == words or any(len(word) >= MAX_WORD for word in words)
-
-    def test_short_words_are_not_folded(self) -> None:
-        """Only plain plurals fold: short words, «us» and «ss» stay."""
-        assert [fold(word) for word in ("bus", "class", "status", "gas", "methods")] == [
-            "bus",
-            "class",
-            "status",
-            "gas",
-            "method",
-        ]
 
 
 class TestSearch:
@@ -77,7 +43,7 @@ class TestSearch:
         index = _index("a bee and an ant", "not or and")
         assert all(hit.docid in (0, 1) for hit in index.best(text))
 
-    @given(st.text(min_size=1), st.integers(min_value=1, max_value=2**62))
+    @given(st.text(min_size=1), st.integers(min_value=1, max_value=2**31 - 2))
     def test_each_document_is_found_by_its_own_text(self, text: str, docid: int) -> None:
         """A document with any indexed word is found by its own text, whatever its id; unindexed it is gone."""
         index = _index("bee", "ant")
@@ -99,6 +65,19 @@ class TestSearch:
         assert _found(index, "wasp") == [0]
         assert index.apply("wasp") == index.best("wasp")
         assert index.apply("wasp", 0, 0) == []
+
+
+class TestBatches:
+    @given(st.lists(st.text(st.sampled_from("ab cd"), max_size=30), max_size=40), st.sets(st.integers(0, 39)))
+    def test_a_batch_is_the_same_as_one_by_one(self, texts: list[str], gone: set[int]) -> None:
+        """Texts indexed at once are found as those indexed singly, also after some were taken out again."""
+        singly, at_once = _index(*texts), PersistentTextIndex()
+        at_once.index_many(enumerate(texts))
+        for index in (singly, at_once):
+            for docid in gone:
+                index.unindex_doc(docid)
+        assert singly.best("ab ba cd") == at_once.best("ab ba cd")
+        assert (singly.documentCount(), singly.wordCount()) == (at_once.documentCount(), at_once.wordCount())
 
 
 class TestCoverage:

@@ -1,0 +1,162 @@
+"""Reads files into documents: text, Markdown, Python, JSONL codices, HTML and PDF; pure, for clients too.
+
+HTML and PDF need the extra `documents` (`pip install "batos[documents]"`). Nothing here touches the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batos.errors import BadField
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MAX_BYTES = 64 << 20
+"""Files larger than this are refused."""
+
+_HINT = "Text, Markdown, Python, JSONL, HTML and PDF can be learned."
+_SKIPPED = frozenset([".git", "__pycache__", "node_modules", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"])
+
+
+class Document(NamedTuple):
+    """A document as the command `remember` takes it."""
+
+    doc_id: str
+    text: str
+    metadata: dict[str, Any]
+
+
+def files_in(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Give each file to read with its name: what was named itself, and what lies in folders and can be read.
+
+    Raises:
+        BadField: A path is not there.
+    """
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                inside = file.relative_to(path)
+                if file.is_file() and file.suffix.lower() in READERS and not _SKIPPED & set(inside.parts):
+                    yield file, f"{path.resolve().name}/{inside.as_posix()}"
+        elif path.is_file():
+            yield path, path.name
+        else:
+            raise BadField(f"There is no file {path}")
+
+
+def read_file(file: Path, name: str | None = None) -> Iterator[Document]:
+    """Read one file; a JSONL file gives a document a line, any other file one.
+
+    Args:
+        file: The file.
+        name: The document's name; the file's name when it is not given.
+
+    Raises:
+        BadField: It cannot be read as what its name says; the message tells why.
+    """
+    doc_id = name or file.name
+    form, reader = READERS.get(file.suffix.lower(), ("text", _text))
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise BadField(f"{file} has more than {MAX_BYTES} bytes", "Split it.")
+        data = file.read_bytes()
+    except OSError as error:
+        raise BadField(f"{file} cannot be read: {error.strerror}") from None
+    metadata = {"source": doc_id, "format": form}
+    if form == "jsonl":
+        yield from _lines(doc_id, file, data, metadata)
+        return
+    text = reader(file, data)
+    if text.strip():
+        yield Document(doc_id, text, metadata)
+
+
+def _lines(doc_id: str, file: Path, data: bytes, metadata: dict[str, Any]) -> Iterator[Document]:
+    """Read a codex: `{"prompt", "response"}` a line, or `{"text"}` with `_id` or `id` and `title`."""
+    for index, line in enumerate(data.splitlines()):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            name, text = _of_line(fields, index)
+        except (ValueError, TypeError, KeyError):
+            wanted = "a JSON object with `prompt` and `response`, or with `text`"
+            raise BadField(f"{file}, line {index + 1} is not {wanted}") from None
+        more = {}
+        if "prompt" in fields:
+            more["prompt_hash"] = hashlib.sha256(str(fields["prompt"]).encode("utf-8", "surrogatepass")).hexdigest()
+        yield Document(f"{doc_id}#{name}", text, {**metadata, **more})
+
+
+def _of_line(fields: Any, index: int) -> tuple[str, str]:
+    name = str(fields.get("_id", fields.get("id", index)))
+    parts = [fields["prompt"], fields["response"]] if "prompt" in fields else [fields.get("title"), fields["text"]]
+    text = "\n\n".join(part.strip() for part in parts if part)
+    text.encode()  # a lone surrogate is no text
+    return name, text
+
+
+def _text(file: Path, data: bytes) -> str:
+    if b"\0" in data[:4096]:
+        raise BadField(f"{file} is not text", _HINT)
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding).replace("\r\n", "\n")
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1").replace("\r\n", "\n")
+
+
+def _html(file: Path, data: bytes) -> str:
+    """Give the visible text; headings become Markdown's, so that chunks respect them."""
+    try:
+        from bs4 import BeautifulSoup
+    except ImportError:
+        raise _missing(file, "beautifulsoup4") from None
+    page = BeautifulSoup(data, "html.parser")
+    for tag in page(["script", "style", "noscript", "template", "nav"]):
+        tag.decompose()
+    for heading in page(["h1", "h2", "h3", "h4", "h5", "h6"]):
+        heading.insert_before("\n\n" + "#" * int(str(heading.name)[1]) + " ")
+    for block in page(["p", "div", "li", "tr", "pre", "section", "article", "table", "ul", "ol", "blockquote"]):
+        block.insert_before("\n\n")
+    title = page.title.get_text(" ", strip=True) if page.title else ""
+    if page.title:
+        page.title.decompose()
+    blocks = [" ".join(block.split()) for block in page.get_text().split("\n\n")]
+    return "\n\n".join(block for block in [title, *blocks] if block.strip("# "))
+
+
+def _pdf(file: Path, data: bytes) -> str:
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError:
+        raise _missing(file, "pypdf") from None
+    import io
+
+    try:
+        pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
+    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadField(f"{file} cannot be read as PDF: {error}") from None
+    text = "\n\n".join(pages).replace("\r\n", "\n")
+    return text.encode("utf-8", "replace").decode()
+
+
+def _missing(file: Path, package: str) -> BadField:
+    return BadField(f"{file} needs the package {package}", 'Install the extra: pip install "batos[documents]".')
+
+
+READERS: dict[str, tuple[str, Callable[[Path, bytes], str]]] = {
+    **dict.fromkeys([".txt", ".rst", ".text", ".log"], ("text", _text)),
+    **dict.fromkeys([".md", ".markdown"], ("markdown", _text)),
+    ".py": ("python", _text),
+    ".jsonl": ("jsonl", _text),
+    **dict.fromkeys([".html", ".htm"], ("html", _html)),
+    ".pdf": ("pdf", _pdf),
+}
+"""Form and reader by a file name's ending."""

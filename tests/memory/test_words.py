@@ -1,0 +1,45 @@
+"""Words: how text is cut for the index."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batos.memory.words import MAX_WORD, STOP_WORDS, distinct, words_of
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("report_the_current_system_time", ["report", "current", "system", "time"]),
+        ("parseHTTPResponse getX2", ["pars", "http", "respons", "get", "x2"]),
+        ("The methods, the Method's cities", ["method", "method", "s", "citi"]),
+        ("running runs RUN", ["run", "run", "run"]),
+        ("\ufb01ne STRASSE straße", ["fine", "strass", "strass"]),
+        ("AND or NOT the of", []),
+        ("naïve Ünïcode 数え 42", ["naïv", "ünïcode", "数え", "42"]),
+    ],
+)
+def test_words_are_cut_and_stemmed(text: str, words: list[str]) -> None:
+    """Identifiers give their parts, the forms of a word their stem, stop words nothing."""
+    assert words_of(text) == words
+
+
+@given(st.text())
+def test_words_are_short_and_say_something(text: str) -> None:
+    """No word is empty or without bound, and case never matters to plain letters."""
+    words = words_of(text)
+    assert all(0 < len(word) <= 4 * MAX_WORD for word in words)
+    if text.isascii() and text.islower():
+        assert words_of(text.upper()) == words
+
+
+def test_stop_words_are_no_words() -> None:
+    """None of the stop words is indexed, alone or in a sentence."""
+    assert words_of(" ".join(STOP_WORDS)) == []
+
+
+def test_distinct_keeps_the_order() -> None:
+    """Each word once, in the order of first use."""
+    assert distinct("bee ant bees wasp ants") == ["bee", "ant", "wasp"]
