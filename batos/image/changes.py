@@ -20,7 +20,6 @@ from batos.image.objects import UvmObject
 from batos.image.snapshots import time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from batos.image.view import View
 
@@ -65,12 +64,21 @@ def listing(view: View, limit: int) -> list[Entry]:
     return rows
 
 
-def newest(view: View, limit: int) -> list[Transaction]:
-    """The newest transactions up to a unit of work's moment, newest first."""
+def newest(view: View, limit: int, *, unpacked: bool = False) -> list[Transaction]:
+    """The newest transactions up to a unit of work's moment, newest first.
+
+    Args:
+        view: The unit of work.
+        limit: At most so many.
+        unpacked: Only those that no pack has rewritten; without them the whole file may have to be read.
+    """
     storage, last = view.conn.db().storage, bytes.fromhex(view.tid)
     # Undo's list is read from the end of the file; it ends where a pack has been.
     ends = [base64.decodebytes(row["id"] + b"\n") for row in storage.undoLog(0, -limit)]
-    with closing(storage.iterator(ends[-1] if len(ends) == limit else None, last)) as found:
+    if unpacked and not ends:
+        return []
+    first = ends[-1] if unpacked or len(ends) == limit else None
+    with closing(storage.iterator(first, last)) as found:
         # Each is read at once: the iterator's file is closed behind the last.
         return list(reversed(deque(map(Transaction, found), maxlen=limit)))
 

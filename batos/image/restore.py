@@ -56,11 +56,7 @@ def restore(folder: Path, db_file: Path, blob_dir: Path, *, force: bool = False,
         _clear(staged, staged_blobs)
         try:
             _stage(folder, manifest, staged, staged_blobs, tell)
-            kept = _set_aside(there)
-            # The blobs first: an image without its blobs would open.
-            staged_blobs.rename(blob_dir)
-            Path(f"{db_file}.index").unlink(missing_ok=True)
-            staged.rename(db_file)
+            kept = _swap(there, {staged_blobs: blob_dir, staged: db_file})
             blobs.sync_folder(db_file.parent)
         finally:
             _clear(staged, staged_blobs)
@@ -127,13 +123,28 @@ def _damaged(file: Path) -> ImageDamaged:
     return ImageDamaged(f"{file} is not what it was when the backup was made", "Restore another backup.")
 
 
-def _set_aside(there: list[Path]) -> list[Path]:
+def _swap(there: list[Path], new: dict[Path, Path]) -> list[Path]:
+    """Set what is there aside and put the new in its place; where that fails all is as before. Gives what was kept.
+
+    The blobs come first and the database last: killed in between, there is no image, which says so at the next start.
+    """
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
-    kept = []
-    for place in there:
-        kept.append(place.with_name(f"{place.name}.before-restore-{stamp}"))
-        place.rename(kept[-1])
-    return kept
+    aside = {place: place.with_name(f"{place.name}.before-restore-{stamp}") for place in there}
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in [*aside.items(), *new.items()]:
+            if target.is_dir():
+                target.rmdir()  # an empty one, or it would have been set aside
+            target.unlink(missing_ok=True)
+            for place in (source, target):
+                Path(f"{place}.index").unlink(missing_ok=True)
+            source.rename(target)
+            done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise
+    return list(aside.values())
 
 
 def _has_something(place: Path) -> bool:

@@ -43,7 +43,7 @@ RECORDS = (
 RECORD = {"record": True}
 """The `why` of a transaction that is a record of what happened as a whole, wherever it writes."""
 
-_SEARCH = 200
+_SEARCH = 2000
 _APART = (UvmObject.__name__, MethodVersion.__name__)
 
 
@@ -67,7 +67,7 @@ def find(view: View) -> Plan:
         Conflict: A part of the system has written over it since.
     """
     records = _records(view, view.tid)
-    for transaction in changes.newest(view, _SEARCH):
+    for transaction in changes.newest(view, _SEARCH, unpacked=True):
         if _changed(view, transaction, records):
             # A tree of records may have lost a part since.
             records |= _records(view, transaction.tid) | _records(view, moments.before(transaction.tid))

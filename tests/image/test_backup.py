@@ -159,6 +159,30 @@ class TestRestore:
         blobs.verify(old, "w")
         old.close_now()
 
+    @pytest.mark.parametrize("fails", [0, 1, 2, 3])
+    def test_a_failure_on_the_way_leaves_all_as_it_was(
+        self, world: Image, folder: Path, reopen: Callable[[], Image], monkeypatch: pytest.MonkeyPatch, fails: int
+    ) -> None:
+        """Whichever rename the disk refuses, the old image is in its place with its blobs, and nothing is left over."""
+        world.transact_now(registry.set_slots, "genesis_obj", {"later": 1})
+        world.close_now()
+        before = {path.name for path in world.db_file.parent.iterdir() if not path.name.endswith(".index")}
+        real, count = type(folder).rename, iter(range(100))
+
+        def refused(self: Path, target: Path) -> Path:
+            if next(count) == fails:
+                raise OSError(28, "no space")
+            return real(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(folder), "rename", refused)
+            with pytest.raises(OSError, match="no space"):
+                restore.restore(folder, world.db_file, world.blob_dir, force=True)
+        assert {path.name for path in world.db_file.parent.iterdir() if not path.name.endswith(".index")} == before
+        again = reopen()
+        assert again.read_now(mirrors.inspect, "genesis_obj").value["slots"] == {"later": 1}
+        blobs.verify(again, "w")
+
     @pytest.mark.parametrize("what", ["database", "blob", "blob missing", "manifest", "path", "format"])
     def test_a_damaged_backup_is_refused(self, world: Image, folder: Path, tmp_path: Path, what: str) -> None:
         """A changed byte, a missing file or a foreign manifest stops it before anything is put anywhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batos.errors import BadField, UnknownTarget
-from batos.image import methods, mirrors, moments, packing, past, registry, snapshots
+from batos.image import engine, methods, mirrors, moments, packing, past, registry, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +131,26 @@ class TestPack:
         set_n(world, 2)
         packing.pack(world, 1)
         assert n_at(world, first) == 1
+
+    def test_units_of_work_go_on_while_it_runs(self, world: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A pack that has begun does not end before a read and a write that came later have: nobody waits for it."""
+        began, went_on = threading.Event(), threading.Event()
+        real = engine.pack
+
+        def slow(db: Any, until: float) -> None:
+            began.set()
+            assert went_on.wait(30)
+            real(db, until)
+
+        monkeypatch.setattr(engine, "pack", slow)
+        packer = threading.Thread(target=packing.pack, args=(world, 0))
+        packer.start()
+        assert began.wait(30)
+        set_n(world, 3)
+        assert world.read_now(mirrors.inspect, "genesis_obj").value["slots"] == {"n": 3}
+        went_on.set()
+        packer.join()
+        assert world.read_now(mirrors.inspect, "genesis_obj").value["slots"] == {"n": 3}
 
     def test_a_second_pack_finds_nothing(self, world: Image) -> None:
         """Packing a packed image does no harm."""
