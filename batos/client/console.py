@@ -16,7 +16,7 @@ from batos import __version__
 from batos.client import slash
 from batos.client.bridge import Client
 from batos.client.missions import LEAVING, interrupts, on_interrupt
-from batos.client.session import Session
+from batos.client.session import ENDED, Session
 from batos.client.translator import Translator
 from batos.errors import BatosError
 
@@ -36,7 +36,6 @@ MORE = "        … > "
 HISTORY_FILE = ".architect_history"
 QUIET_SECONDS = 0.7
 ASK_SECONDS = 5.0
-_ENDED = frozenset({"COMPLETE", "FAILED", "OK", "ERROR"})
 
 
 class Console:
@@ -100,7 +99,11 @@ class Console:
         with contextlib.suppress(BatosError):
             reply = await self.client.call("cycles", limit=50, timeout=ASK_SECONDS)
             for item in reply.get("cycles", []):
-                if item.get("state") not in _ENDED:
+                if item.get("awaiting") == "approval":
+                    self._show.notice(
+                        f"{item.get('selector')} waits for your approval: /approve {item.get('cycle_id')}"
+                    )
+                elif item.get("state") not in ENDED:
                     self._show.notice(f"{item.get('selector')} is still in progress: /follow {item.get('cycle_id')}")
 
     async def _prompts(self) -> None:

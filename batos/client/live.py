@@ -58,7 +58,10 @@ class LiveLine:
         elif kind == "attempt":
             self._attempt = int(event.get("n") or 0) + 1
             self._forget()
+        elif kind == "utterance":
+            self._forget()
         elif kind == "token":
+            self._state = str(event.get("persona") or self._state)
             if self._tokens == 0:
                 self._first_token = time.monotonic()
             self._tokens += 1

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 
-def event(message: Message) -> RenderableType | None:
+def event(message: Message, *, colour: bool = False) -> RenderableType | None:
     """A line for an event; None for what the live line shows alone."""
+    if message.get("event") == "approval_needed":
+        return _approval(message, colour=colour)
     line = _LINES.get(str(message.get("event")))
     return line(message) if line is not None else None
 
@@ -42,6 +44,22 @@ def last_word(request: Message, reply: Message, seconds: float, *, colour: bool)
         yield from error_block(reply["error"], state=reply.get("state"), attempts=reply.get("attempts"))
     else:
         yield from _answered(request, reply)
+
+
+def evidence(provenance: Message) -> Iterator[RenderableType]:
+    """A few lines on what speaks for a method: its trial, the Guardian, who wrote it after how many attempts."""
+    author, guardian = dict(provenance.get("author") or {}), dict(provenance.get("guardian") or {})
+    runs = [run for run in provenance.get("evidence") or [] if isinstance(run, dict)]
+    passed = sum(bool(run.get("passed")) for run in runs)
+    tried = f"{passed} of {len(runs)} runs passed in the sandbox" if runs else "no trial: the audit alone"
+    mends = f", mended: {'; '.join(map(str, guardian['mends']))}" if guardian.get("mends") else ""
+    yield _indented(f"evidence  {tried}; the Guardian {guardian.get('guardian', 'did not say')}{mends}", "dim")
+    if author.get("model"):
+        attempts = len(provenance.get("attempts") or []) + 1
+        after = f" at attempt {attempts}" if attempts > 1 else ""
+        yield _indented(
+            f"written   by {author['model']} as {author.get('persona', provenance.get('persona'))}{after}", "dim"
+        )
 
 
 def error_block(error: Message, *, state: Any = None, attempts: Any = None) -> Iterator[RenderableType]:
@@ -92,12 +110,21 @@ _REPLIES: dict[str, Callable[[Message], RenderableType]] = {
     "models": render.models,
     "status": render.status,
     "cycle": render.status,
-    "explain": render.status,
+    "explain": render.explanation,
+    "diff": render.difference,
+    "personas": render.personas,
+    "capabilities": render.capabilities,
 }
 
 
 def _answered(request: Message, reply: Message) -> Iterator[RenderableType]:
     command = str(request.get("command"))
+    if command == "as_of" and isinstance(request.get("request"), dict):
+        yield Text("In the past:", style="dim")
+        yield from _answered(request["request"], reply)
+        return
+    if command == "converse":
+        return  # each utterance was shown as it came
     shown = _REPLIES.get(command)
     if shown is not None:
         yield shown(reply)
@@ -139,11 +166,28 @@ def _artifact(message: Message) -> Text | None:
     return Text(f"· asks Fractal Memory: {render.safe(listed)}", style="dim")
 
 
-def _approval(message: Message) -> RenderableType:
+def _approval(message: Message, *, colour: bool) -> RenderableType:
     from rich.console import Group
 
     head = Text("It waits for your approval before it is installed:", style="bold yellow")
-    return Group(head, Text(render.safe(str(message.get("diff") or message.get("source") or "").rstrip())))
+    parts: list[RenderableType] = [
+        head,
+        render.diff(str(message.get("diff") or message.get("source") or ""), colour=colour),
+    ]
+    runs = [run for run in message.get("evidence") or [] if isinstance(run, dict)]
+    if runs:
+        parts.append(render.runs(runs))
+    return Group(*parts)
+
+
+def _utterance(message: Message) -> RenderableType:
+    from rich.console import Group
+
+    sources = ", ".join(f"{item.get('doc_id')} · {item.get('chunk')}" for item in message.get("sources") or [])
+    said = Text.assemble(
+        (f"{message.get('persona')}  ", "bold cyan"), render.safe(str(message.get("text", "")).strip())
+    )
+    return Group(said, _indented(f"from {sources}", "dim")) if sources else said
 
 
 _LINES: dict[str, Callable[[Message], RenderableType | None]] = {
@@ -152,5 +196,5 @@ _LINES: dict[str, Callable[[Message], RenderableType | None]] = {
     "attempt": _attempt,
     "similar": _similar,
     "artifact": _artifact,
-    "approval_needed": _approval,
+    "utterance": _utterance,
 }

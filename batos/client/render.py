@@ -165,6 +165,74 @@ def models(reply: dict[str, Any]) -> RenderableType:
     return table(["model", "state", "size"], rows) if rows else status(reply)
 
 
+def diff(text: str, *, colour: bool = True) -> RenderableType:
+    """A unified difference, highlighted where the console has colours."""
+    if not colour:
+        return Text(safe(text.rstrip()))
+    from rich.syntax import Syntax
+
+    return Syntax(safe(text.rstrip()), "diff", theme="ansi_dark", background_color="default", word_wrap=True)
+
+
+def difference(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `diff`: what changed in source and slots."""
+    parts: list[RenderableType] = [diff(str(reply["unified"]))] if reply.get("unified") else []
+    slots = {kind: items for kind, items in dict(reply.get("slots") or {}).items() if items}
+    parts += [Text(f"{kind}  {_short(items)}", overflow="fold") for kind, items in slots.items()]
+    return Group(*parts) if parts else Text("They are the same.")
+
+
+def runs(listed: Sequence[dict[str, Any]]) -> RenderableType:
+    """The runs of a trial: the call, what it gave, what it had to give."""
+    rows = []
+    for run in listed:
+        values = [*map(repr, run.get("args") or []), *(f"{k}={v!r}" for k, v in dict(run.get("kwargs") or {}).items())]
+        mark = "passed" if run.get("passed") else "failed"
+        rows.append([f"({', '.join(values)})", _outcome(run.get("got")), _outcome(run.get("expected")), mark])
+    return table(["tried with", "gave", "must give", ""], rows)
+
+
+def explanation(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `explain`: the version, its source, and where it came from."""
+    origin = dict(reply.get("provenance") or {})
+    author, guardian = dict(origin.get("author") or {}), dict(origin.get("guardian") or {})
+    brief = dict(origin.get("mission_brief") or {})
+    rows: list[list[Any]] = [
+        ["version", f"{reply.get('version')}{' (active)' if reply.get('active') else ''}"],
+        ["installed", f"{str(reply.get('time', ''))[:19]}  tid {reply.get('tid')}"],
+        ["wanted", brief.get("intent") or brief.get("selector")],
+        ["written by", " ".join(str(author[key]) for key in ("model", "engine", "persona") if author.get(key))],
+        ["prompt", f"sha256 {str(author.get('prompt_sha256', ''))[:16]}, seed {author.get('seed')}"],
+        ["from memory", ", ".join(map(str, origin.get("chunks") or [])) or "nothing"],
+        ["Guardian", f"{guardian.get('guardian', '')} {'; '.join(map(str, guardian.get('mends') or []))}".strip()],
+    ]
+    parts: list[RenderableType] = [table(["", ""], [row for row in rows if row[1]])]
+    parts += [
+        Text(f"attempt {attempt.get('n')} failed: {safe(str(attempt.get('finding')))}", style="yellow")
+        for attempt in origin.get("attempts") or []
+    ]
+    if origin.get("evidence"):
+        parts.append(runs(origin["evidence"]))
+    return Group(*parts, Text(""), source(str(reply.get("source", ""))))
+
+
+def personas(reply: dict[str, Any]) -> RenderableType:
+    """Who the personas are."""
+    return table(["persona", "is", "is there for"], reply.get("personas") or [])
+
+
+def capabilities(reply: dict[str, Any]) -> RenderableType:
+    """The reply of `capabilities`."""
+    rows = [[item.get("signature") or item.get("selector"), item.get("summary", "")] for item in reply["capabilities"]]
+    return table(["capability", "what it does"], rows)
+
+
+def _outcome(item: Any) -> str:
+    if isinstance(item, dict) and set(item) == {"result"}:
+        return repr(item["result"])
+    return "–" if item is None else _short(item)
+
+
 def source(text: str, *, colour: bool = True) -> RenderableType:
     """Python source, highlighted where the console has colours."""
     if not colour:

@@ -6,10 +6,12 @@ Console, missions and pipes share it. It knows the present target and what runs,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from batos import wire
-from batos.client import slash
+from batos.client import errands, slash
+from batos.client.correcting import Call, correction
 from batos.codec import CodecError
 from batos.cognition.translation import DEFAULT_TARGET
 from batos.errors import BadField, BatosError, Cancelled, Unreachable
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 CANCEL_SECONDS = 10.0
 GOOD = frozenset({"COMPLETE", "OK"})
+ENDED = frozenset({"COMPLETE", "FAILED", "OK", "ERROR"})
+"""States that `cycles` gives of a cycle that has ended."""
+SPEECHLESS = frozenset({"NoWeights", "ModelError", "ContextTooLong", "UnknownCommand"})
 
 
 class Session:
@@ -49,11 +54,18 @@ class Session:
         self.show = show
         self.target = target
         self.unreachable = False
+        self.asks = False
+        """Whether missions wait for an approval before they install."""
+        self.last: Call | None = None
+        """The last call that gave a result: what "no, …" corrects."""
+        self.watched: set[str] = set()
+        """Cycles whose end this session hears."""
         self._detach = detach
         self._waits = asyncio.Event()
         self._cycle: str | None = None
         self._running: asyncio.Task[bool] | None = None
         self._left: set[asyncio.Task[Message]] = set()
+        self._speechless = False
 
     async def line(self, text: str) -> bool:
         """Take in a line: a slash command or the Architect's words. Gives whether it ended well."""
@@ -73,6 +85,7 @@ class Session:
         """Send a request, show its events and its last word. Gives whether it ended well."""
         self._cycle = None
         self._waits.clear()
+        request = self._asking(request)
         self.show.started(request)
         task = asyncio.create_task(self.client.request(request, self._event))
         waiting = asyncio.create_task(self._waits.wait())
@@ -81,7 +94,9 @@ class Session:
             if not task.done():
                 self._leave(request, task)
                 return True
-            return self._ended(request, task.result())
+            well = self._ended(request, task.result())
+            await self._evidence(request, task.result())
+            return well
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -101,16 +116,32 @@ class Session:
         elif self._running is not None:
             self._running.cancel()
 
+    async def unfinished(self, *, awaiting: bool = False) -> str | None:
+        """The newest cycle that has not ended; with `awaiting` the newest that waits for an approval."""
+        reply = await self.client.call("cycles", limit=50)
+        for item in reply.get("cycles", []):
+            if item.get("awaiting") == "approval" if awaiting else item.get("state") not in ENDED:
+                return str(item["cycle_id"])
+        return None
+
     async def _line(self, text: str) -> bool:
         try:
             if text.startswith("/"):
                 return await self._slash(text)
+            corrected = correction(text, self.last)
+            if corrected is not None:
+                self.show.correcting(corrected)
+                return await self.run(corrected)
             self.show.started({"command": "translate"})
             translation = await self.translator.translate(text, self.target)
             self.show.translated(text, translation)
             if translation.request is None:
                 return translation.kind != "unclear"
-            return await self.run(translation.request)
+            well = await self.run(translation.request)
+            if not well and translation.request["command"] == "converse" and self._speechless:
+                self.show.notice("Nobody can speak just now; this is what Fractal Memory has.")
+                return await self.run({"command": "search", "query": text, "top_k": 5})
+            return well
         except (BatosError, CodecError) as error:
             self.unreachable |= isinstance(error, Unreachable)
             self.show.failed(error if isinstance(error, BatosError) else BadField(str(error)))
@@ -126,6 +157,8 @@ class Session:
             self.target = args[0]
             self.show.notice(f"I speak to {reply.get('name') or args[0]} now.")
             return True
+        if name in errands.ERRANDS:
+            return await errands.ERRANDS[name](self, args)
         make = slash.SLASHES[name].request
         if make is None:
             return True
@@ -142,11 +175,14 @@ class Session:
     def _event(self, event: Message) -> None:
         if isinstance(event.get("cycle_id"), str):
             self._cycle = event["cycle_id"]
+            self.watched.add(event["cycle_id"])
         self.show.event(event)
         if event.get("event") == "approval_needed":
             if self._detach:
                 self._waits.set()
-            self.show.notice(f"/approve {self._cycle} installs it, /reject {self._cycle} does not.")
+            self.show.notice(
+                f"/approve {self._cycle} installs it, /reject {self._cycle} does not; the names may be left out."
+            )
 
     def _leave(self, request: Message, task: asyncio.Task[Message]) -> None:
         """Go on without a mission that waits; its last word is shown when it comes."""
@@ -161,5 +197,27 @@ class Session:
         self.show.pause()
 
     def _ended(self, request: Message, reply: Message) -> bool:
+        error = reply.get("error")
+        self._speechless = isinstance(error, dict) and error.get("type") in SPEECHLESS
+        self.last = Call.of(request, reply) or self.last
         self.show.last_word(request, reply)
         return reply.get("status") in GOOD
+
+    async def _evidence(self, request: Message, reply: Message) -> None:
+        """Show what speaks for a method that was just installed."""
+        if not (self.show.detailed and reply.get("installed") and reply.get("version")):
+            return
+        asked = {"target_oid": request.get("target_oid", self.target), "selector": reply.get("selector")}
+        with contextlib.suppress(BatosError):
+            told = await self.client.call("explain", **asked, version=reply["version"], timeout=CANCEL_SECONDS)
+            self.show.evidence(dict(told.get("provenance") or {}))
+
+    def _asking(self, request: Message) -> Message:
+        """A request that may install something, told to wait for an approval where the Architect wants that."""
+        if not self.asks:
+            return request
+        if request.get("command") == "send":
+            return {**request, "approve": True}
+        if request.get("command") == "initiate_cognitive_cycle":
+            return {**request, "mission_brief": {**request["mission_brief"], "approve": True}}
+        return request

@@ -23,7 +23,13 @@ Message = dict[str, Any]
 
 
 class Reporter(Protocol):
-    """What hears of a session's course."""
+    """What hears of a session's course.
+
+    Attributes:
+        detailed: Whether it wants to hear the evidence of what was installed.
+    """
+
+    detailed: bool
 
     def notice(self, text: str) -> None:
         """Something to know, in a line."""
@@ -46,6 +52,12 @@ class Reporter(Protocol):
     def pause(self) -> None:
         """The running request goes on unwatched."""
 
+    def correcting(self, request: Message) -> None:
+        """Words were taken for a correction."""
+
+    def evidence(self, provenance: Message) -> None:
+        """What speaks for a method that was just installed."""
+
 
 class JsonShow:
     """Prints each event and last word as one JSON line.
@@ -53,6 +65,8 @@ class JsonShow:
     Args:
         stream: Where to; stdout by default.
     """
+
+    detailed = False
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -88,6 +102,13 @@ class JsonShow:
     def pause(self) -> None:
         """Nothing: events still come."""
 
+    def correcting(self, request: Message) -> None:
+        """As an event `translated`."""
+        self._print({"event": "translated", "kind": "correct", "source": "rules", "request": request})
+
+    def evidence(self, provenance: Message) -> None:
+        """Nothing: `explain` tells it to programs."""
+
     def _print(self, message: Message) -> None:
         stream = self._stream or sys.stdout
         print(json.dumps(plain.to_json(message), ensure_ascii=False), file=stream, flush=True)
@@ -100,6 +121,8 @@ class Show:
         console: Where to; by default stdout as it is at that moment.
         live: Whether a live line and streamed tokens are shown; by default on a terminal.
     """
+
+    detailed = True
 
     def __init__(self, console: Console | None = None, *, live: bool | None = None) -> None:
         from rich.console import Console
@@ -145,7 +168,7 @@ class Show:
 
         if self._line is not None:
             self._line.hear(event)
-        shown = narrate.event(event)
+        shown = narrate.event(event, colour=self.console.is_terminal)
         if shown is not None:
             self._print(shown)
 
@@ -173,6 +196,17 @@ class Show:
     def pause(self) -> None:
         """End the live line; the request goes on without it."""
         self._end()
+
+    def correcting(self, request: Message) -> None:
+        """What the correction was taken for."""
+        self._say(f"→ {request['selector']}{_shown_args(request)} must give {request['result']!r}  (correct)", "cyan")
+
+    def evidence(self, provenance: Message) -> None:
+        """What speaks for a method that was just installed."""
+        from batos.client import narrate
+
+        for part in narrate.evidence(provenance):
+            self._print(part)
 
     def _say(self, text: str, style: str = "") -> None:
         from rich.text import Text

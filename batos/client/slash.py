@@ -32,7 +32,12 @@ class Slash:
     most: int = 1
 
 
-def _version(text: str) -> int:
+def version(text: str) -> int:
+    """Read a version's number; `v2` is 2.
+
+    Raises:
+        BadField: It is none.
+    """
     if not text.removeprefix("v").isdecimal():
         raise BadField(f"{text!r} is no version; versions are 1, 2, 3 …", "/history SELECTOR lists them.")
     return int(text.removeprefix("v"))
@@ -61,10 +66,12 @@ SLASHES: dict[str, Slash] = {
         lambda a, target: {"command": "explain", "target_oid": target, "selector": a[0]},
         least=1,
     ),
+    "diff": Slash("SELECTOR [VERSION [VERSION]]", "compare versions; without numbers the last two", least=1, most=3),
+    "as-of": Slash("MOMENT LINE", "ask the past: inspect, history SELECTOR, or a call", least=2, most=2),
     "rollback": Slash(
         "SELECTOR VERSION",
         "reinstall an old version",
-        lambda a, target: {"command": "rollback", "target_oid": target, "selector": a[0], "version": _version(a[1])},
+        lambda a, target: {"command": "rollback", "target_oid": target, "selector": a[0], "version": version(a[1])},
         least=2,
         most=2,
     ),
@@ -84,6 +91,7 @@ SLASHES: dict[str, Slash] = {
         least=2,
         most=2,
     ),
+    "learn": Slash("PATH", "learn a text file, or a folder of them", least=1),
     "forget": Slash("NAME", "forget a text", lambda a, _: {"command": "forget", "doc_id": a[0]}, least=1),
     "cycles": Slash(
         "[STATE]",
@@ -91,19 +99,11 @@ SLASHES: dict[str, Slash] = {
         lambda a, _: {"command": "cycles", "limit": 20, **({"state": a[0].upper()} if a else {})},
     ),
     "follow": Slash("CYCLE", "watch a cycle to its end", lambda a, _: {"command": "follow", "cycle_id": a[0]}, least=1),
-    "cancel": Slash("CYCLE", "cancel a cycle", lambda a, _: {"command": "cancel", "cycle_id": a[0]}, least=1),
-    "approve": Slash(
-        "CYCLE",
-        "install what waits for approval",
-        lambda a, _: {"command": "approve", "cycle_id": a[0], "verdict": "install"},
-        least=1,
-    ),
-    "reject": Slash(
-        "CYCLE",
-        "reject what waits for approval",
-        lambda a, _: {"command": "approve", "cycle_id": a[0], "verdict": "reject"},
-        least=1,
-    ),
+    "cancel": Slash("[CYCLE]", "cancel a cycle; without a name the newest that has not ended"),
+    "approve": Slash("[CYCLE] or on or off", "install what waits; `on` asks before each install"),
+    "reject": Slash("[CYCLE]", "reject what waits for approval"),
+    "personas": Slash("", "show who the personas are", most=0),
+    "export": Slash("[OBJECT [FOLDER]]", "write an object as files", most=2),
     "models": Slash("", "list models", lambda _a, _t: {"command": "models", "action": "list"}, most=0),
     "status": Slash("", "tell how the system is", lambda _a, _t: {"command": "status"}, most=0),
     "quit": Slash("", "leave; so does `exit`", most=0),

@@ -22,12 +22,15 @@ Message = dict[str, Any]
 class Heard:
     """A reporter that keeps what it hears."""
 
+    detailed = True
+
     def __init__(self) -> None:
         self.notices: list[str] = []
         self.events: list[str] = []
         self.replies: list[Message] = []
         self.errors: list[BatosError] = []
         self.paused = 0
+        self.proofs: list[Message] = []
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
@@ -49,6 +52,12 @@ class Heard:
 
     def pause(self) -> None:
         self.paused += 1
+
+    def correcting(self, request: Message) -> None:
+        self.events.append("correcting")
+
+    def evidence(self, provenance: Message) -> None:
+        self.proofs.append(provenance)
 
 
 class Fixed:

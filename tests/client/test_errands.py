@@ -1,0 +1,147 @@
+"""Slash commands that take more than one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.client.test_session import TEACH, session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batos.client.bridge import Client
+    from tests.client.double import Double
+
+
+def ok(**fields: Any) -> Any:
+    """An answer that is always the same."""
+    return lambda _request, _say: {"status": "OK", **fields}
+
+
+async def test_diff_takes_the_last_two(kernel: Double, client: Client) -> None:
+    """Without numbers the last two versions are compared, with one that and the one before."""
+    kernel.answers["history"] = ok(versions=[{"version": 1}, {"version": 2}, {"version": 3}])
+    kernel.answers["diff"] = ok(unified="", slots={})
+    one, heard = session(client)
+    assert await one.line("/diff add_up")
+    assert kernel.heard[-1]["versions"] == [2, 3]
+    assert await one.line("/diff add_up 2")
+    assert kernel.heard[-1]["versions"] == [1, 2]
+    assert await one.line("/diff add_up v1 v3")
+    assert kernel.heard[-1]["versions"] == [1, 3]
+    assert await one.line("/diff add_up 1") is False
+    assert "no version before" in heard.errors[-1].message
+
+
+async def test_the_past_is_asked(kernel: Double, client: Client) -> None:
+    """A time or a tid, with inspect, history or a call; other words are refused."""
+    kernel.answers["as_of"] = ok()
+    one, heard = session(client)
+    assert await one.line("/as-of 2026-01-01T10:00 inspect")
+    assert kernel.heard[-1]["time"] == "2026-01-01T10:00"
+    assert kernel.heard[-1]["request"] == {"command": "inspect", "target_oid": "genesis_obj"}
+    assert await one.line("/as-of 0123456789abcdef history add_up")
+    assert kernel.heard[-1]["tid"] == "0123456789abcdef"
+    assert await one.line("/as-of before add_up(1, b=2)")
+    asked = kernel.heard[-1]["request"]
+    assert (asked["command"], asked["selector"], asked["args"], asked["kwargs"]) == ("send", "add_up", [1], {"b": 2})
+    assert await one.line("/as-of before remove add_up") is False
+    assert len(heard.errors) == 1
+
+
+async def test_files_are_learned(kernel: Double, client: Client, tmp_path: Path) -> None:
+    """Each file of a folder is remembered under its name, hidden ones are left; one that is no text is told."""
+    folder = tmp_path / "notes"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "x").write_text("hidden")
+    (folder / "a.txt").write_text("one")
+    (folder / "b.md").write_text("two")
+    kernel.answers["remember"] = ok(chunks=2)
+    one, heard = session(client)
+    assert await one.line(f"/learn {folder}")
+    learned = [r for r in kernel.heard if r["command"] == "remember"]
+    assert [(r["doc_id"], r["text"]) for r in learned] == [("a.txt", "one"), ("b.md", "two")]
+    assert heard.notices[-1] == "Fractal Memory learned 4 chunks from 2 files."
+    (folder / "c.bin").write_bytes(b"\xff\xfe\x00")
+    assert await one.line(f"/learn {folder / 'c.bin'}") is False
+    assert await one.line(f"/learn {folder / 'nothing'}") is False
+
+
+async def test_export_stays_in_its_folder(kernel: Double, client: Client, tmp_path: Path) -> None:
+    """Files lie where they were asked for; a name that leads out of the folder is refused."""
+    kernel.answers["image"] = ok(files={"methods/a.py": b"x", "object.json": b"{}"})
+    one, heard = session(client)
+    assert await one.line(f"/export genesis_obj {tmp_path / 'out'}")
+    assert (tmp_path / "out" / "methods" / "a.py").read_bytes() == b"x"
+    kernel.answers["image"] = ok(files={"../evil": b"x"})
+    assert await one.line(f"/export genesis_obj {tmp_path / 'out'}") is False
+    assert not (tmp_path / "evil").exists()
+    assert len(heard.errors) == 1
+
+
+async def test_approvals_by_word(kernel: Double, client: Client) -> None:
+    """`/approve on` sends missions that ask; `/approve` installs what waits and follows it; nothing waiting is said."""
+    kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: {"status": "COMPLETE"}
+    kernel.answers["cycles"] = ok(cycles=[])
+    kernel.answers["approve"] = ok()
+    kernel.answers["follow"] = lambda _r, _s: {"status": "COMPLETE"}
+    one, heard = session(client, TEACH)
+    assert await one.line("/approve on")
+    await one.line("teach it")
+    assert kernel.heard[-1]["mission_brief"]["approve"] is True
+    assert await one.line("/approve off")
+    await one.line("teach it")
+    assert "approve" not in kernel.heard[-1]["mission_brief"]
+    assert await one.line("/approve") is False
+    assert "Nothing waits" in heard.notices[-1]
+    kernel.answers["cycles"] = ok(cycles=[{"cycle_id": "c7", "state": "VALIDATING", "awaiting": "approval"}])
+    assert await one.line("/approve")
+    assert [r["command"] for r in kernel.heard[-2:]] == ["approve", "follow"]
+    assert await one.line("/reject c7")
+    assert [r.get("verdict") for r in kernel.heard if r["command"] == "approve"] == ["install", "reject"]
+
+
+async def test_cancel_without_a_name(kernel: Double, client: Client) -> None:
+    """The newest cycle that has not ended is cancelled."""
+    listed = [{"cycle_id": "c3", "state": "COMPLETE"}, {"cycle_id": "c2", "state": "SYNTHESIZING"}]
+    kernel.answers["cycles"] = ok(cycles=listed)
+    kernel.answers["cancel"] = ok()
+    one, heard = session(client)
+    assert await one.line("/cancel")
+    assert kernel.heard[-1]["cycle_id"] == "c2"
+    kernel.answers["cycles"] = ok(cycles=listed[:1])
+    assert await one.line("/cancel")
+    assert heard.notices[-1] == "Nothing is in progress."
+
+
+async def test_personas(kernel: Double, client: Client) -> None:
+    """The four are shown with what their codex says."""
+    kernel.answers["inspect"] = ok(slots={"codex": {"core_identity": "the Steward", "core_mission": "runs it"}})
+    one, heard = session(client)
+    assert await one.line("/personas")
+    assert [row[0] for row in heard.replies[-1]["personas"]] == ["ALFRED", "BRICK", "ROBIN", "BABS"]
+    assert heard.replies[-1]["personas"][0][1:] == ["the Steward", "runs it"]
+
+
+async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
+    """ "no, …" after a result becomes a `correct` without asking the translator."""
+    kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: {"status": "COMPLETE", "result": 6}
+    kernel.answers["correct"] = lambda _r, _s: {"status": "COMPLETE"}
+    one, _ = session(client)
+    one.translator.translation.request["mission_brief"].update(selector="add_up", args=[2, 3])  # type: ignore[attr-defined]
+    assert await one.line("add")
+    assert await one.line("no, it is 5")
+    assert kernel.heard[-1]["command"] == "correct"
+    assert (kernel.heard[-1]["args"], kernel.heard[-1]["result"]) == ([2, 3], 5)
+    one.translator.translation.request["mission_brief"].clear()  # type: ignore[attr-defined]
+
+
+async def test_what_installs_shows_its_evidence(kernel: Double, client: Client) -> None:
+    """After an install the provenance is asked for and shown."""
+    word = {"status": "COMPLETE", "installed": True, "version": 2, "selector": "add_up"}
+    kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: word
+    kernel.answers["explain"] = ok(provenance={"evidence": []})
+    one, heard = session(client)
+    assert await one.line("add")
+    assert heard.proofs == [{"evidence": []}]
+    assert kernel.heard[-1]["version"] == 2
