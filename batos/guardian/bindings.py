@@ -271,6 +271,11 @@ class Bindings:
 
     def _defaults(self, function: Function) -> None:
         args = function.args
+        if isinstance(function, METHODS) and function.decorator_list:
+            for node in function.decorator_list:
+                answers = map(self._depths.answer_of, self._depths.local_functions(node))
+                if min([self._depths.of(node), *answers]) < CLEAN:
+                    self._lower(self._scopes.keys[id(function)], 0)
         if function is not self._function and (args.defaults or args.kw_defaults):
             depth = self._depths.least([*args.defaults, *(value for value in args.kw_defaults if value)])
             if depth < CLEAN:
@@ -317,7 +322,8 @@ class Bindings:
             if isinstance(node, METHODS) and node is not self._function:
                 depths.functions.setdefault(keys[id(node)], []).append(node)
                 self._answers.append((node, list(_returned(node))))
-                binders.add(id(node))
+                if all(depths.qualified(part) in known.PLAIN_DECORATORS for part in node.decorator_list):
+                    binders.add(id(node))
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
                 for target in node.targets:
                     if isinstance(target, ast.Name):

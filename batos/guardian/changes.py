@@ -14,8 +14,6 @@ from batos.guardian.syntax import METHODS, children, handed_over, parameters, ta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from batos.guardian.scopes import Scopes
-
 _DECIDED_NOT = "; that cannot be decided"
 
 
@@ -75,19 +73,12 @@ class Changes:
     @property
     def rebinding(self) -> ast.AST | None:
         """The first place that binds the receiver's name to something else."""
-        scopes = self._scopes
-        places = (node for node in scopes.binders if scopes.keys[id(node)] == self._depths.me)
-        return next((node for node in places if not isinstance(node, ast.arg)), None)
+        return self._scopes.rebinding(self._depths.me)
 
     def beside(self, flags: list[ast.stmt]) -> bool:
         """Whether there are changes other than the setting of the flag."""
         own = {id(part) for flag in flags for part in walk(flag)}
         return any(node not in own for node in self._at)
-
-    @property
-    def scopes_if_rebound(self) -> Scopes | None:
-        """The method's names, where the receiver's is bound to something else."""
-        return None if self.rebinding is None else self._scopes
 
     def inside(self, node: ast.AST) -> Change | None:
         """The first change anywhere in a node, also in what only runs later."""

@@ -10,6 +10,7 @@ from batos.guardian.covenant import Method, flag_of, methods_of, receiver_of
 from batos.guardian.depths import imported
 from batos.guardian.edits import Draft
 from batos.guardian.paths import Exit, is_flag, unflagged_exits
+from batos.guardian.scopes import Scopes
 from batos.guardian.syntax import FUNCTIONS, children, parse, walk
 
 _ROUNDS = 4
@@ -122,13 +123,14 @@ def _let_self_be(source: str, place: int) -> tuple[str, list[str]]:
     """Where a method binds its receiver's name to something else, give that variable another name throughout."""
     tree = parse(source)
     method = methods_of(tree)[place]
-    scopes = Changes(method, imported(tree.body)).scopes_if_rebound
-    if scopes is None:
+    scopes = Scopes(method)
+    own = scopes.key(_first(method))
+    if scopes.rebinding(own) is None:
         return source, []
     me = receiver_of(method)
     name = free_name(tree, "current")
     draft = Draft(source, tree)
-    uses = [node for node in scopes.nodes if scopes.keys.get(id(node)) == scopes.keys[id(_first(method))]]
+    uses = [node for node in scopes.nodes if scopes.key(node) == own]
     draft.rename([node for node in uses if not isinstance(node, ast.arg)], name)
     for node in scopes.nodes:
         if isinstance(node, ast.Nonlocal) and me in node.names:

@@ -27,7 +27,7 @@ def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
     Returns:
         The source, and a sentence where something was taken out.
     """
-    if not is_idle(tree) or slots_of(tree):
+    if slots_of(tree) or not is_idle(tree):
         return source, []
     method = methods_of(tree)[0]
     lines = source.split("\n")

@@ -66,6 +66,11 @@ class Scopes:
         """The key of a name, parameter, or of the name that a statement binds."""
         return self.keys.get(id(node), "")
 
+    def rebinding(self, key: str) -> ast.AST | None:
+        """The first place that binds a parameter's name to something else."""
+        places = (node for node in self.binders if self.keys[id(node)] == key)
+        return next((node for node in places if not isinstance(node, ast.arg)), None)
+
     def ancestors(self, nodes: Iterable[ast.AST]) -> set[int]:
         """The ids of nodes and of everything that they stand in."""
         found: set[int] = set()

@@ -111,6 +111,83 @@ def memo(self, n):
             cache[k] = k if k < 2 else fib(k - 1) + fib(k - 2)
         return cache[k]
     return fib(n)
+---
+def key_of_a_reader(self):
+    return sorted(self.names, key=self.counts.get)
+---
+def mapped_readers(self):
+    return list(map(str.lower, self.names)) + list(map(len, self.rows))
+---
+def itemgetter_reads(self):
+    import operator
+    return max(self.rows, key=operator.itemgetter(1))
+---
+def stored_after_its_changes(self):
+    found = []
+    for x in self.items:
+        found.append(x)
+    self.found = found
+    self._p_changed = True
+    return len(self.found)
+---
+def copy_of_what_was_stored(self):
+    names = ['a']
+    self.names = list(names)
+    self._p_changed = True
+    names.append('b')
+    return names
+---
+def finally_after_returns(self):
+    for x in self.items:
+        try:
+            if x:
+                continue
+            self.n = x
+            return x
+        finally:
+            self._p_changed = True
+---
+def numbers_are_counted(self):
+    total = self.base
+    for x in self.items:
+        total += len(x)
+    return total
+---
+def deep_nests(self):
+    while True:
+        for x in self.items:
+            if x:
+                while x.n:
+                    try:
+                        break
+                    finally:
+                        pass
+                else:
+                    self.n = 1
+                    self._p_changed = True
+        return 1
+---
+def local_context_manager(self):
+    from contextlib import contextmanager
+    @contextmanager
+    def watching():
+        yield 1
+    with watching() as x:
+        self.x = x
+    self._p_changed = True
+---
+async def coroutine_flags(self):
+    async with self.door as door:
+        self.x = await door.read()
+    self._p_changed = True
+---
+def walrus_of_a_copy(self):
+    if (found := [x for x in self.items if x]):
+        found.append(1)
+    return found
+---
+def own_name_in_a_comprehension(self):
+    return [self for self in range(3)]
 """)
 
 BREAKS = sources("""
@@ -377,4 +454,232 @@ def local_class(self):
         def run(inner):
             owner.x = 1
     Inner().run()
+---
+def stored_then_changed(self):
+    found = []
+    self.found = found
+    self._p_changed = True
+    found.append(1)
+---
+def appended_then_changed(self):
+    row = []
+    self.rows.append(row)
+    self._p_changed = True
+    row.append(1)
+---
+def bound_by_a_class(self):
+    kind = type(self.items)
+    kind.append(self.items, 1)
+---
+def class_of_the_thing(self):
+    self.items.__class__.append(self.items, 1)
+---
+def unbound_in_map(self):
+    list(map(list.append, self.rows, [1]))
+---
+def higher_order_with_a_changer(self):
+    import heapq
+    list(map(heapq.heapify, self.rows))
+---
+def key_that_changes(self):
+    return sorted(self.rows, key=list.pop)
+---
+def sorts_a_copy_by_a_changer(self):
+    rows = list(self.rows)
+    rows.sort(key=list.pop)
+---
+def spread_argument(self):
+    def add(items):
+        items.append(1)
+    add(*[self.items])
+---
+def spread_keywords(self):
+    def add(items):
+        items.append(1)
+    add(**{'items': self.items})
+---
+def through_a_global(self):
+    global found
+    found = self.items
+    found.append(1)
+---
+def through_nonlocal(self):
+    found = []
+    def take():
+        nonlocal found
+        found = self.items
+    take()
+    found.append(1)
+---
+def generator_function_later(self):
+    def later():
+        yield self.items.pop()
+    run = later()
+    self._p_changed = True
+    return list(run)
+---
+def coroutine_later(self):
+    async def later():
+        self.items.pop()
+    run = later()
+    self._p_changed = True
+    return run
+---
+def made_by_a_function(self):
+    def make():
+        return lambda: self.items.append(1)
+    add = make()
+    self._p_changed = True
+    add()
+---
+def kept_by_another_name(self):
+    todo = []
+    jobs = todo
+    jobs.append(self.items.pop)
+    self._p_changed = True
+    todo[0]()
+---
+def keyword_default(self):
+    def add(*, x=self.items.pop()):
+        return x
+    return add()
+---
+def annotation_runs(self):
+    def add(x: self.items.append(1)):
+        return x
+    return add(1)
+---
+def decorated_into_a_changer(self):
+    def wrap(f):
+        return self.items.append
+    @wrap
+    def add(x):
+        return x
+    self._p_changed = True
+    add(1)
+---
+def class_attribute(self):
+    class Box:
+        held = self.items
+    Box.held.append(1)
+---
+def object_of_a_changing_class(self):
+    class Adder:
+        def __len__(adder):
+            return self.items.append(1) or 1
+    adder = Adder()
+    self._p_changed = True
+    return len(adder)
+---
+def leaving_a_context_changes(self):
+    from contextlib import ExitStack
+    with ExitStack() as stack:
+        stack.callback(self.items.append, 1)
+        self._p_changed = True
+---
+def context_of_a_generator(self):
+    from contextlib import contextmanager
+    @contextmanager
+    def adding():
+        yield 1
+        self.items.append(1)
+    with adding():
+        self._p_changed = True
+        return 1
+---
+def carried_by_a_variable(self):
+    try:
+        error = ValueError(self.items)
+        raise error
+    except ValueError as caught:
+        caught.args[0].append(1)
+---
+def yielded_through(self):
+    def each():
+        for row in self.rows:
+            yield row
+    for row in each():
+        row.append(1)
+---
+def chain_of_names(self):
+    first = second = third = fourth = []
+    first = second
+    second = third
+    third = fourth
+    fourth = self.items
+    first.append(1)
+---
+def class_inside_does_not_hide(self):
+    x = self.items
+    def inner():
+        class Local:
+            x = []
+            def run(this):
+                x.append(1)
+        Local().run()
+    inner()
+---
+def closure_cells(self):
+    def give():
+        return self.items
+    give.__closure__[0].cell_contents.x = 1
+---
+def finally_undoes_the_flag(self):
+    try:
+        self._p_changed = True
+        return self.n
+    finally:
+        self.items.clear()
+---
+def returned_in_a_with(self):
+    with self.lock:
+        self.n += 1
+        return self.n
+---
+def except_star(self):
+    try:
+        self.n = 1
+        self._p_changed = True
+        self.n = int('a')
+    except* ValueError:
+        return 1
+    self._p_changed = True
+---
+def shuffled_by_keyword(self):
+    import random
+    random.shuffle(x=self.items)
+---
+def locals_lead_anywhere(self):
+    found = locals()
+    self._p_changed = True
+    found['self'].x = 1
+---
+def rebound(self):
+    self = self.parent
+    self.x = 1
+    self._p_changed = True
+---
+def deleted_self(self):
+    owner = self
+    del self
+    owner.x = 1
+---
+def rebound_in_a_loop(self):
+    'Goes up.'
+    while self.parent:
+        self = self.parent  # up
+    return self.name
+---
+def rebound_by_except(self):
+    try:
+        return int('a')
+    except ValueError as self:
+        pass
+---
+def rebound_from_inside(self):
+    def up():
+        nonlocal self
+        self = self.parent
+    up()
+    self.x = 1
 """)
