@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batos import codec
+from batos.cognition import schema
 from batos.errors import BadField
 from batos.image import cycles, laws, lookup, methods, outbox
 from batos.image.objects import UvmObject
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 MENDING = ("correct", "repair")
 """Kinds of cycles that mend a method which is there."""
-
-SCHEMA = 1
-"""Version of a cycle's record; a kernel reads records of its own version and older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +150,7 @@ def _record(view: View, mandate: Mandate, cycle_id: str, target: UvmObject, pers
     data = {"candidates": [mandate.source], "generated_artifact": mandate.source} if mandate.kind == "install" else {}
     return {
         "cycle_id": cycle_id,
-        "schema": SCHEMA,
+        "schema": schema.VERSION,
         "kind": mandate.kind,
         "state": "IDLE",
         "target": view.ref(target),

@@ -30,7 +30,9 @@ def write_step(view: View, record: Record, step: Step, now: str, keep: int) -> t
     stored = cycles.load(view, record["cycle_id"])
     if stored is None or stored.get("last_word") or _place(stored) != _place(record):
         raise MovedOn
-    changes = {**step.changes, "updated": now, "data": {**record["data"], **step.data}}
+    # A record that an older kernel wrote is written anew as a whole.
+    renewed = record if stored["schema"] != record["schema"] else {}
+    changes = {**renewed, **step.changes, "updated": now, "data": {**record["data"], **step.data}}
     lines, events = list(step.log), list(step.events)
     if step.to is not None:
         changes["state"] = step.to

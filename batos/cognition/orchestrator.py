@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batos.codec import Ref
-from batos.cognition import acceptance
+from batos.cognition import acceptance, schema
 from batos.cognition.acceptance import Mandate
 from batos.cognition.hub import Hub, Listener, Message
 from batos.cognition.ledger import MovedOn, story, write_step
@@ -205,7 +205,7 @@ class Orchestrator:
         record = (await self._services.image.read(cycles.load, cycle_id)).value
         if record is None:
             raise UnknownTarget(f"There is no cycle {cycle_id!r}", "The command `cycles` lists them.")
-        return record
+        return record if record.get("last_word") else schema.current(record)
 
     def _start(self, cycle_id: str) -> None:
         driver = self._tasks.get(cycle_id)

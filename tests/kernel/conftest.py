@@ -14,6 +14,10 @@ RAISES = writes(
     "half", "def half(self):\n    self.a = 1\n    self._p_changed = True\n    raise ValueError('after the write')\n"
 )
 SLOW = writes("slow_one", "def slow_one(self):\n    return 'slow'\n", delay_s=3)
+SLOW_TOO = [
+    writes("slow_greeting", "def slow_greeting(self, name):\n    return f'Hi {name}'\n", delay_s=1),
+    writes("slow_farewell", "def slow_farewell(self, name):\n    return f'Bye {name}'\n", delay_s=2),
+]
 REPAIRED = [
     writes("triple", "def triple(self, n):\n    return n + 3\n", times=1),
     writes("triple", "def triple(self, n):\n    return n * 3\n"),
@@ -22,7 +26,7 @@ NEW_VERSION = [
     writes("version_of", "def version_of(self):\n    return 1\n", times=1),
     writes("version_of", "def version_of(self):\n    return 2\n"),
 ]
-RULES = [HELLO, COUNT, BROKEN, RAISES, SLOW, *REPAIRED, *NEW_VERSION]
+RULES = [HELLO, COUNT, BROKEN, RAISES, SLOW, *SLOW_TOO, *REPAIRED, *NEW_VERSION]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """`kill -9` in every state: what was accepted ends, once, and its client gets its last word by `request_id`."""
 
 import json
+import os
 
 import pytest
 
-from tests.kernel.harness import Client, Kernel, mission, writes
+from tests.kernel.harness import ROOT, Client, Kernel, mission, writes
 
 STATES = ["IDLE", "DECOMPOSING", "DELEGATING", "SYNTHESIZING", "VALIDATING", "COMPLETE", "FAILED"]
 COUNT = "def counted(self):\n    self.n = getattr(self, 'n', 0) + 1\n    self._p_changed = True\n    return self.n\n"
@@ -47,6 +48,41 @@ def test_killed_in_a_state(tmp_path, state):
         kernel.stop()
     lines = [json.loads(line) for line in (tmp_path / "metacognition.jsonl").read_text().splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert [line["event_type"] for line in lines].count("FINAL_OUTCOME") == 1
+
+
+NEWER = """
+from batos.cognition import schema
+schema.VERSION += 1
+schema.UPGRADES[schema.VERSION - 1] = lambda record: {**record, "renamed": record["selector"]}
+"""
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_newer_build_goes_on(tmp_path, state):
+    """A cycle whose kernel is killed in a state is ended by a build with a newer schema: the same end, its effect once."""
+    kernel = Kernel(tmp_path, RULES)
+    selector = "hopeless" if state == "FAILED" else "counted"
+    request = mission(selector, request={"request_id": "mine"})
+    kernel.start(TEST_PAUSE=f"{state}:60")
+    try:
+        with Client(kernel) as client:
+            _wait_for(client, client.send(request), state)
+        kernel.kill()
+        patch = tmp_path / "newer"
+        patch.mkdir()
+        (patch / "sitecustomize.py").write_text(NEWER)
+        kernel.env["PYTHONPATH"] = os.pathsep.join([str(patch), str(ROOT)])
+        kernel.start()
+        with Client(kernel) as client:
+            reply = client.ask(request)
+            assert reply["status"] == ("FAILED" if state == "FAILED" else "COMPLETE")
+            if state != "FAILED":
+                assert client.call("counted")["result"] == 2
+        assert kernel.stop() == 0
+    finally:
+        kernel.stop()
+    lines = [json.loads(line) for line in (tmp_path / "metacognition.jsonl").read_text().splitlines()]
     assert [line["event_type"] for line in lines].count("FINAL_OUTCOME") == 1
 
 

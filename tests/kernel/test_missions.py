@@ -112,6 +112,38 @@ class TestJoining:
             thread.join()
         assert len({end["cycle_id"] for end in ends.values()}) == 1
 
+    def test_another_call_of_it_comes_after(self, client, kernel):
+        """A mission with other arguments waits for the first, then is sent the message: one version, each its own result."""
+        ends = {}
+
+        def run(name):
+            with Client(kernel) as own:
+                ends[name] = own.teach("slow_greeting", parameters=_named("name"), args=[name])
+
+        threads = [threading.Thread(target=run, args=(name,)) for name in ("Ada", "Bob", "Cleo")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {name: end["result"] for name, end in ends.items()} == {name: f"Hi {name}" for name in ends}
+        assert sorted(end["installed"] for end in ends.values()) == [False, False, True]
+        told = client.ask({"command": "history", "target_oid": "genesis_obj", "selector": "slow_greeting"})
+        assert len(told["versions"]) == 1
+
+    def test_one_that_waits_for_another_can_be_cancelled(self, client, kernel):
+        """A mission that comes after another ends at once when it is cancelled, while the first goes on."""
+        first = client.send(mission("slow_farewell", parameters=_named("name"), args=["Ada"]))
+        while client.receive()["event"] != "accepted":
+            pass
+        with Client(kernel) as other:
+            second = other.send(mission("slow_farewell", parameters=_named("name"), args=["Bob"]))
+            accepted = other.receive()
+            assert other.ask({"command": "cancel", "cycle_id": accepted["cycle_id"]})["status"] == "OK"
+            followed = other.ask({"command": "follow", "cycle_id": accepted["cycle_id"]})
+            assert followed["error"]["type"] == "Cancelled"
+            assert second
+        assert client.last_word(first)["result"] == "Bye Ada"
+
     def test_sends_go_on_during_a_synthesis(self, client, kernel):
         """An installed method is answered while a model writes another."""
         client.teach("greet_user", parameters=_named("name"), args=["Ada"])
