@@ -244,7 +244,12 @@ def _finish_pack(db_file: Path) -> bool:
 
 
 def _refuse_orphans(db_file: Path, blob_dir: Path) -> None:
-    """Blobs without their image: opening would make a new image and delete them."""
+    """Blobs without their image, or a restore that was cut short: opening would make a new image in their place."""
+    if Path(f"{db_file}.restoring").exists():
+        raise ImageDamaged(
+            f"{db_file} is missing: a restore of a backup was cut short",
+            "Restore it again with `--force`; the image before lies beside it as `….before-restore-…`.",
+        )
     if blob_dir.is_dir() and any(entry.name.startswith("0x") for entry in blob_dir.iterdir()):
         raise ImageDamaged(
             f"{db_file} is missing or empty, but {blob_dir} holds its blobs",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batos.image.view import View
+
+KILLED = """
+import os, pathlib, sys
+from batos.image import restore
+folder, db_file, blob_dir, after = *map(pathlib.Path, sys.argv[1:4]), int(sys.argv[4])
+real, count = pathlib.Path.rename, iter(range(100))
+def rename(self, target):
+    if next(count) == after:
+        os._exit(7)
+    return real(self, target)
+pathlib.Path.rename = rename
+restore.restore(folder, db_file, blob_dir, force=True)
+"""
+"""A restore that is killed before one of its renames."""
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -181,6 +197,24 @@ class TestRestore:
         assert {path.name for path in world.db_file.parent.iterdir() if not path.name.endswith(".index")} == before
         again = reopen()
         assert again.read_now(mirrors.inspect, "genesis_obj").value["slots"] == {"later": 1}
+        blobs.verify(again, "w")
+
+    @pytest.mark.parametrize("after", range(5))
+    def test_killed_on_the_way(self, world: Image, folder: Path, reopen: Callable[[], Image], after: int) -> None:
+        """Killed after any rename there is the old image, the new one, or none; none says so, and a restore heals it."""
+        world.transact_now(registry.set_slots, "genesis_obj", {"later": 1})
+        world.close_now()
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, folder, world.db_file, world.blob_dir, str(after)], check=False
+        )
+        assert done.returncode == (7 if after < 4 else 0)
+        if not world.db_file.exists():
+            with pytest.raises(ImageDamaged):
+                reopen()
+            restore.restore(folder, world.db_file, world.blob_dir, force=True)
+        again = reopen()
+        slots = again.read_now(mirrors.inspect, "genesis_obj").value["slots"]
+        assert slots == ({"later": 1} if after == 0 else {})
         blobs.verify(again, "w")
 
     @pytest.mark.parametrize("what", ["database", "blob", "blob missing", "manifest", "path", "format"])
