@@ -24,6 +24,20 @@ _ABSENT = _words(
     """open exec eval compile __import__ input breakpoint globals locals vars help exit quit copyright credits license
     aiter anext"""
 )
+_ANOTHER_MODULE = "Use a module that ALLOWED_MODULES names, or do without."
+_INSTEAD = {
+    "open": "A method has no files: take the text as an argument, or keep it in a slot.",
+    "input": "A method has no terminal: take it as an argument.",
+    "exec": "Write the statements themselves.",
+    "compile": "Write the statements themselves.",
+    "eval": "Write the expression itself, or read data with json.loads.",
+    "__import__": "Write an import statement.",
+    "globals": "Keep it in a slot of self.",
+    "locals": "Use the variables by their names, or a dict.",
+    "vars": "Name the slots that you mean, or use getattr and setattr with names.",
+    "exit": "Return, or raise an exception.",
+    "quit": "Return, or raise an exception.",
+}
 _INSIDES = _words(
     """gi_frame gi_code cr_frame cr_code ag_frame ag_code tb_frame tb_next f_back f_globals f_locals f_builtins f_code
     func_globals mro"""
@@ -109,12 +123,12 @@ class _Search:
             self.note("import", node, "import * hides what is used", "Name what you import.")
 
     def _module(self, node: ast.stmt, name: str) -> None:
-        self.note("import", node, f"the module {name!r} is not on the list", "Use an allowed module.")
+        self.note("import", node, f"the module {name!r} is not on the list", _ANOTHER_MODULE)
 
     def _name(self, node: ast.Name) -> None:
         name = node.id
         if name in _ABSENT and name not in self._bound:
-            self.note("builtin", node, f"{name} is not for methods", "Do without it.")
+            self.note("builtin", node, f"{name} is not for methods", _INSTEAD.get(name, "Do without it."))
         elif name.startswith("__") and name not in _OPEN_UNDERSCORES and name != "__":
             self._underscore(node, name)
 

@@ -17,7 +17,7 @@ from batos import codec, errors, wire
 from batos.client.slash import SLASHES
 from batos.cognition import translation
 from batos.errors import CovenantViolationError
-from batos.guardian import PersistenceGuardian, mend
+from batos.guardian import PersistenceGuardian, audit, mend
 from batos.image.genesis import PRIMORDIAL, STATES
 from batos.mind.catalog import catalog
 from batos.operator import cli
@@ -174,10 +174,21 @@ class TestGuardian:
 
     def test_what_is_said_to_be_mended_is_mended_so(self):
         """The mend of the page's method is the text that the page shows."""
-        before, after = blocks(section(self.TEXT, "What is mended"), "python")
-        with pytest.raises(CovenantViolationError):
-            PersistenceGuardian.audit_code(before)
-        assert mend(before)[0] == after
+        counts, after, taken, tops, topped = blocks(section(self.TEXT, "What is mended"), "python")
+        takes = blocks(section(self.TEXT, "What counts as a change"), "python")[0]
+        for before, mended in ((counts, after), (takes, taken), (tops, topped)):
+            with pytest.raises(CovenantViolationError):
+                PersistenceGuardian.audit_code(before)
+            assert mend(before)[0] == mended
+
+    def test_findings_are_worded_so(self):
+        """The findings that the page shows are those of its method, and of one that reads a file."""
+        text = section(self.TEXT, "What counts as a change")
+        told = blocks(text, "")[-1].strip().split("\n")
+        assert told == [str(finding) for finding in audit(blocks(text, "python")[0])]
+        reads = audit("import os\n\ndef go(self):\n    return open(self._path).read()\n")
+        shown = [str(finding) for finding in reads if finding.kind == "policy"]
+        assert blocks(section(self.TEXT, "Kinds of findings"), "")[-1].strip().split("\n") == shown
 
 
 class TestOperations:
