@@ -219,7 +219,11 @@ class Ship:
         oid = self._created()
         self.asked.append(oid)
         request = {"command": "initiate_cognitive_cycle", "target_oid": oid, "mission_brief": BRIEF}
-        return self.client.request(request, timeout=120)
+        while True:  # what was not accepted is asked for again
+            word = self.client.request(request, timeout=240)
+            if word["status"] != "ERROR" or word["error"]["type"] not in ("ImageReadOnly", "Busy"):
+                return word
+            time.sleep(0.05)
 
     def _created(self) -> str:
         while True:  # a kernel that goes away may have made it or not; one more object does no harm
