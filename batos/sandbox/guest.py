@@ -69,6 +69,11 @@ class UvmObject:
         object.__setattr__(self, "_handle", handle)
 
     def __getattribute__(self, name: str) -> Any:
+        try:
+            # What was read before, in the fewest steps: methods read slots in loops.
+            return _read_before[_handle(self)][name]
+        except KeyError:
+            pass
         if name.startswith("__"):
             return object.__getattribute__(self, name)
         value = activation.read(handle_of(self), name)
@@ -99,10 +104,13 @@ class UvmObject:
         return self
 
 
+_handle: Callable[[UvmObject], bytes] = vars(UvmObject)["_handle"].__get__
+_read_before: dict[bytes, dict[str, Any]] = {}
+
+
 def handle_of(thing: UvmObject) -> bytes:
     """Give the handle of an object."""
-    handle: bytes = object.__getattribute__(thing, "_handle")
-    return handle
+    return _handle(thing)
 
 
 class Message:
@@ -214,14 +222,21 @@ class Activation:
     def begin(self, me: UvmObject, loaded: list[Any]) -> None:
         """Start with the receiver's snapshot; nothing of an activation before is left."""
         self._me = handle_of(me)
-        self._slots = {self._me: Slots(*loaded)}
+        self._slots = {}
         self._unflagged = {}
+        _read_before.clear()
+        self._know(self._me, Slots(*loaded))
+
+    def _know(self, handle: bytes, slots: Slots) -> Slots:
+        self._slots[handle] = slots
+        _read_before[handle] = slots.values
+        return slots
 
     def slots(self, handle: bytes) -> Slots:
         """Give what is known of an object; asks the kernel the first time."""
         known = self._slots.get(handle)
         if known is None:
-            known = self._slots[handle] = Slots(*self.ask(["load", self._things[handle], self.delta()]))
+            known = self._know(handle, Slots(*self.ask(["load", self._things[handle], self.delta()])))
         return known
 
     def read(self, handle: bytes, name: str) -> Any:

@@ -177,7 +177,6 @@ class _Nursery:
             os.closerange(0, worker.SOCKET)
             os.closerange(_RULESET + (ruleset >= 0), _DESCRIPTORS)
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             confinement.die_with_parent()
             if os.getppid() != self._me:
                 os._exit(0)
