@@ -1,6 +1,6 @@
 """Money moves between two objects while calls are cut short and workers are killed: none is made, none is lost.
 
-`BATOS_TRANSFER_ROUNDS=2000 pytest tests/calls/test_transfers.py` is the long run.
+`BATOS_TRANSFER_ROUNDS=2000 pytest --timeout 0 tests/calls/test_transfers.py` is the long run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Conversations with workers that lie, stammer and shout: the kernel's side takes no harm.
 
-`BATOS_FUZZ_CONVERSATIONS=100000 pytest tests/sandbox/test_wire_fuzz.py` is the long run.
+`BATOS_FUZZ_CONVERSATIONS=100000 pytest --timeout 0 tests/sandbox/test_wire_fuzz.py` is the long run.
 """
 
 from __future__ import annotations
