@@ -119,7 +119,7 @@ def print_of(db_file: Path, tid: bytes, tell: Tell = quiet, total: int = 0) -> P
 
 
 def _fill(view: View, work: Path, leave_out: frozenset[str], tell: Tell) -> dict[str, Any]:
-    storage = view.conn.db().storage
+    storage, tell = view.conn.db().storage, _breathing(view, tell)
     size, sha256 = _copy_prefix(files.database(view), storage.getSize(), work / DATABASE, tell)
     tid = _last_tid(work / DATABASE)
     listed = _take_blobs(view, tid, work / BLOBS, leave_out, tell)
@@ -144,6 +144,16 @@ def _fill(view: View, work: Path, leave_out: frozenset[str], tell: Tell) -> dict
         os.fsync(file.fileno())
     blobs.sync_folder(work)
     return manifest
+
+
+def _breathing(view: View, tell: Tell) -> Tell:
+    """A word of progress is also the place where a study ends because the image closes."""
+
+    def both(what: str, done: int, total: int) -> None:
+        view.breathe()
+        tell(what, done, total)
+
+    return both
 
 
 def _copy_prefix(source: Path, size: int, target: Path, tell: Tell) -> tuple[int, str]:
@@ -181,7 +191,6 @@ def _take_blobs(view: View, tid: bytes, into: Path, leave_out: frozenset[str], t
     found = list(files.blobs(view, tid.hex()))
     listed = []
     for number, file in enumerate(found):
-        view.breathe()
         name, sha256 = known.get((file.oid, file.tid), (None, None))
         path, left_out = file.path.relative_to(base), name is not None and sha256 in leave_out
         if not left_out:

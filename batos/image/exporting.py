@@ -33,6 +33,9 @@ OBJECT = "object.json"
 MAIN = "."
 NAMED = "name:"
 
+PROTOCOL = frozenset({"_process_synthesis_"})
+"""A state's primitive: it has an underscore and travels all the same."""
+
 Files = dict[str, bytes]
 """Contents by path within the folder, with `/`."""
 

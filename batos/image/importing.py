@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import keyword
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import BadField, CovenantViolationError, PolicyViolation
-from batos.image import exporting, methods, portable, registry, senders
+from batos.image import changes, exporting, lookup, methods, portable, registry, senders
 from batos.image.exporting import MAIN, NAMED, OBJECT, Files
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
 from batos.image.values import from_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batos.codec import Ref
     from batos.image.registry import Target
     from batos.image.view import View
@@ -39,20 +43,25 @@ def take_in(
             that the export names.
         UnknownTarget: There is no object `into`.
     """
-    return _Importer(view, files, force=force).run(name, into)
+    with _well_formed():
+        return _Importer(view, files, force=force).run(name, into)
 
 
 def active_sources(files: Files) -> list[tuple[str, str]]:
-    """The selector and source of every method in an export that would be active: what an audit has to read first."""
+    """The selector and source of every method in an export that would be active: what an audit has to read first.
+
+    Raises:
+        BadField: A file is not what an export writes.
+    """
     found = []
     for path, content in sorted(files.items()):
         folder, _, name = path.rpartition("/")
-        if folder.rpartition("/")[2] != "methods" or not name.endswith(".json"):
-            continue
-        about = json.loads(content.decode("utf-8", "surrogatepass"))
         source = files.get(f"{path.removesuffix('.json')}.py")
-        if about["active"] and source is not None:
-            found.append((about["selector"], source.decode("utf-8", "surrogatepass")))
+        if folder.rpartition("/")[2] != "methods" or not name.endswith(".json") or source is None:
+            continue
+        with _well_formed():
+            selector = json.loads(content.decode("utf-8", "surrogatepass"))["selector"]
+            found.append((str(selector), source.decode("utf-8", "surrogatepass")))
     return found
 
 
@@ -108,7 +117,7 @@ class _Importer:
         if always or about["registered"]:
             registry.register(self._view, obj, name)
         if about["removed"] is not None and not always:
-            setattr(obj, registry.REMOVED, about["removed"])
+            setattr(obj, registry.REMOVED, str(about["removed"]))
 
     def _fill(self, label: str, about: dict[str, Any], *, into_there: bool) -> None:
         obj = self._objects[label]
@@ -119,19 +128,24 @@ class _Importer:
         for slot, value in about["slots"].items():
             self._put(obj, slot, self._stored(value), there=into_there and slot in own(obj))
         for slot, primitive in about["primitives"].items():
+            _check_behaviour(slot)
             if slot not in own(obj):
-                setattr(obj, slot, Primitive(primitive))
+                setattr(obj, slot, Primitive(str(primitive)))
         for selector in about["methods"]:
+            _check_behaviour(selector)
             self._method(label, obj, selector)
 
     def _put(self, obj: UvmObject, slot: str, value: Any, *, there: bool) -> None:
-        if there and own(obj)[slot] != value and not self._force:
+        if there and not changes.same(own(obj)[slot], value) and not self._force:
             raise BadField(f"The slot `{slot}` holds something else already", "Replace it with `force`.")
         registry.put(obj, {slot: value})
 
     def _method(self, label: str, obj: UvmObject, selector: str) -> None:
         about = self._read(label, f"methods/{exporting.stem(selector)}.json")
         rows = about["versions"]
+        # What the audit has read must be what comes in.
+        if about["selector"] != selector or not rows:
+            raise BadField(f"{_path(label, f'methods/{exporting.stem(selector)}.json')} is not of `{selector}`")
         sources = [self._source(label, about, row) for row in rows]
         last = methods._last(obj, selector)
         known = [item.sha256 for item in methods.versions(last)][::-1]
@@ -146,7 +160,7 @@ class _Importer:
             shared = len(new) - 1
         for row, source in list(zip(rows, sources, strict=True))[shared:]:
             last = self._version(selector, row, source, last)
-        assert last is not None
+        assert last is not None  # there is at least one row
         self._place(obj, selector, last, about, came=len(new) - shared)
 
     def _place(self, obj: UvmObject, selector: str, last: MethodVersion, about: dict[str, Any], *, came: int) -> None:
@@ -172,10 +186,10 @@ class _Importer:
             source,
             previous=previous,
             provenance=self._stored(row["provenance"]),
-            signature=row["signature"],
-            summary=row["summary"],
+            signature=str(row["signature"]),
+            summary=str(row["summary"]),
         )
-        version.time = row["time"]
+        version.time = str(row["time"])
         return version
 
     def _source(self, label: str, about: dict[str, Any], row: dict[str, Any]) -> str:
@@ -219,6 +233,22 @@ class _Importer:
         if not isinstance(there, UvmObject):
             raise BadField(f"The export names the object {label!r}, which this image has not", "Import that one first.")
         return self._view.ref(there)
+
+
+def _check_behaviour(name: str) -> None:
+    """See that a name may be that of a method or primitive: no slot of the system comes in by a file."""
+    public = lookup.is_public(name) or name in exporting.PROTOCOL
+    if not public or not name.isidentifier() or keyword.iskeyword(name):
+        raise BadField(f"{name!r} cannot be the name of a method")
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """What a file lacks or has too much of is the file's fault."""
+    try:
+        yield
+    except (KeyError, ValueError, AttributeError, TypeError, IndexError, StopIteration) as error:
+        raise BadField(f"The files are not those of an export: {type(error).__name__}: {error}") from None
 
 
 def _path(label: str, path: str) -> str:

@@ -38,8 +38,14 @@ class ImageCommands:
             event = {"event": "progress", "what": what, "done": done, "total": total}
             loop.call_soon_threadsafe(words.put_nowait, event)
 
+        def ended(work: asyncio.Future[Message]) -> None:
+            # Looked at here too: whoever asked may be gone, and the work has come to its end without them.
+            if not work.cancelled():
+                work.exception()
+            words.put_nowait(_END)
+
         work = asyncio.ensure_future(asyncio.to_thread(self._uvm.upkeep.do, request, tell))
-        work.add_done_callback(lambda _: words.put_nowait(_END))
+        work.add_done_callback(ended)
         seq = 0
         while (event := await words.get()) is not _END:
             seq += 1

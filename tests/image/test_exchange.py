@@ -239,6 +239,10 @@ class TestImport:
             ("object.json", b"[]", "no map"),
             ("methods/greet.json", b"{", "cannot be read"),
             ("methods/greet.py", b"\xff\xfe", "UTF-8"),
+            ("object.json", b'{"format": 1}', "not those of an export"),
+            ("methods/greet.json", b'{"versions": [], "active": true}', "not those of an export"),
+            ("methods/greet.json", b'{"selector": "greet", "versions": [], "active": true}', "is not of `greet`"),
+            ("methods/greet.json", b'{"selector": "other", "versions": [1], "active": true}', "is not of `greet`"),
         ],
     )
     def test_changed_files_are_refused(
@@ -250,6 +254,14 @@ class TestImport:
         with pytest.raises(BadField, match=said):
             take_in(world, changed)
         assert world.tid == before
+
+    @pytest.mark.parametrize("name", ["_removed_", "_quarantined_", "__class__", "_p_jar", "a b", "class", "_slots"])
+    def test_slots_of_the_system_do_not_come_in(self, world: Image, files: dict[str, bytes], name: str) -> None:
+        """Neither as a method nor as a primitive nor as data: a file grants nothing and shuts nothing off."""
+        about = json.loads(files["object.json"])
+        for part, value in (("methods", [name]), ("primitives", {name: "clone"}), ("slots", {name: 1})):
+            with pytest.raises(BadField, match=r"name|identifier"):
+                take_in(world, {**files, "object.json": json.dumps({**about, part: value}).encode()})
 
     def test_an_object_that_is_not_here(self, world: Image, files: dict[str, bytes]) -> None:
         """A root object that the export names and this image lacks is told."""
