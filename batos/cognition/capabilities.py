@@ -34,6 +34,13 @@ _PLAIN_NOUNS = _bag("user number text string integer item object person someone 
 _NUMERIC = _bag("number n integer count amount times year x y radius value age index limit")
 _WORD = re.compile(r"[^\W\d_]+(?:'s)?")
 _ARGUMENT = re.compile(r"^[ \t]*\*?([A-Za-z_]\w*)(?: \([^)\n]*\))?:[ \t]+(\S.*)$", re.MULTILINE)
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "list": (list, tuple),
+    "dict": dict,
+}
 MAX_SUMMARY, MAX_ABOUT = 300, 200
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
@@ -167,9 +174,17 @@ def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | 
             return None
         args.append(" ".join(left) if number is None else number)
         left = []
-    if left:
+    if left or not all(map(_fits_kind, args, wanted or ())):
         return None
     return Matched(item.selector, args) if item.fits(len(args)) else _missing(item, len(args))
+
+
+def _fits_kind(value: Any, parameter: Parameter) -> bool:
+    """Whether a value is of the kind that a parameter's annotation names; one without an annotation takes any."""
+    kinds = _KINDS.get(parameter.annotation.partition("[")[0])
+    if parameter.annotation.startswith("Literal"):
+        return repr(value) in parameter.annotation
+    return kinds is None or isinstance(value, kinds)
 
 
 def _missing(item: Capability, count: int) -> str | None:

@@ -33,6 +33,7 @@ class Terminal:
         self.name = f"batos-{uuid.uuid4().hex[:8]}"
         self.screens = screens
         self.number = 0
+        self.typed = ""
         variables = [f"{key}={value}" for key, value in {**kernel.env, "TERM": "screen-256color", **env}.items()]
         shown = [item for item in variables if item.split("=")[0] in ("PATH", "TERM", "HOME", "LANG", "NO_COLOR")]
         shown += [item for item in variables if item.startswith("BATOS_")]
@@ -49,25 +50,29 @@ class Terminal:
         return self._tmux("capture-pane", "-p", "-J", "-S", "-500", "-t", self.name)
 
     def sees(self, text: str, seconds: float = 40) -> str:
-        """Wait until a text is seen after what was seen before; gives the screen."""
+        """Wait until a text is seen after the last line that was typed; gives the screen."""
         end = time.monotonic() + seconds
-        while text not in (screen := self.screen()):
+        while text not in (screen := self.screen()).split(self.typed or "\0")[-1]:
             assert time.monotonic() < end, f"{text!r} is not in:\n{screen}"
             time.sleep(0.05)
         return screen
 
     def say(self, line: str, text: str) -> str:
         """Type a line, wait for a text in what comes after it, and keep the screen."""
-        self._tmux("clear-history", "-t", self.name)
-        self._tmux("send-keys", "-t", self.name, "C-l")
         self._tmux("send-keys", "-t", self.name, "-l", line)
+        self.typed = ""
+        self.sees(f"Architect > {line[:30]}")
+        self.typed = f"Architect > {line[:30]}"
         self._tmux("send-keys", "-t", self.name, "Enter")
         screen = self.sees(text)
         self.number += 1
         if self.screens is not None:
             self.screens.mkdir(parents=True, exist_ok=True)
-            (self.screens / f"{self.number:02d}.txt").write_text(screen.rstrip() + "\n", encoding="utf-8")
+            (self.screens / f"{self.number:02d}.txt").write_text(self._pane(), encoding="utf-8")
         return screen
+
+    def _pane(self) -> str:
+        return self._tmux("capture-pane", "-p", "-t", self.name).rstrip() + "\n"
 
     def press(self, key: str) -> None:
         """Press a key."""

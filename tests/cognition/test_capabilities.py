@@ -81,3 +81,11 @@ def test_unknown_signatures_take_anything(signature: Any) -> None:
     assert item.parameters is None
     assert item.fits(0)
     assert item.fits(9)
+
+
+def test_values_of_another_kind_are_no_match() -> None:
+    """A number where the signature wants a text leaves the words to a model."""
+    typed = {"selector": "calculate_derivative", "signature": "(self, function: str, at: float = 0.0)", "summary": ""}
+    known = capabilities.read([typed])
+    assert capabilities.match("calculate the derivative of 3x^2 + 2", known) is None
+    assert capabilities.match("calculate the derivative of 'x**2' at 2", known) == Matched("calculate_derivative", ["x**2", 2])
