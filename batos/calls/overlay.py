@@ -12,6 +12,7 @@ from batos.calls.newborn import Newborn, Nursery, original, provisional, settled
 from batos.codec import Ref
 from batos.errors import BadField, Conflict, MethodError
 from batos.image import dispatch
+from batos.sandbox.protocol import is_slot
 from batos.sandbox.world import Looked
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Writes = dict[Ref, dict[str, Any]]
 Reads = dict[bytes, bytes]
 
 NEW_OBJECTS = 256
+_SHOWN = 100
 
 
 class Opening(NamedTuple):
@@ -133,6 +135,10 @@ class Overlay:
         if args or (kwargs and name == "clone"):
             text = "clone takes no arguments" if name == "clone" else "create takes slots by name"
             raise MethodError(text, error_type="TypeError")
+        if bad := [name for name in kwargs if not is_slot(name) or name == "parents"]:
+            raise MethodError(
+                f"{bad[0][:_SHOWN]!r} is not a slot that an object can be created with", error_type="TypeError"
+            )
         if self._made >= self._objects:
             raise MethodError(f"a call may make {self._objects} objects, no more", error_type="RuntimeError")
         return await self._clone(ref) if name == "clone" else self._bear(Newborn("child", ref), dict(kwargs))
@@ -241,5 +247,4 @@ class Overlay:
 
 def _known(said: tuple[list[Any], dict[str, Any]], born: dict[Ref, Newborn]) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a message; none where they hold an object that will not be there any more."""
-    gone = {ref: Ref(b"") for ref in born}
-    return said if settled(list(said), gone) == list(said) else ([], {})
+    return said if settled(said, dict.fromkeys(born)) == said else ([], {})

@@ -93,12 +93,17 @@ async def test_what_cannot_be_made_says_why(image, caller):
         {},
         "def many(self):\n    for _ in range(300):\n        self.create()\n",
         "def named(self):\n    return self.clone('x')\n",
+        "def odd(self):\n    return self.create(**{'a b': 1})\n",
+        "def adopted(self):\n    return self.create(parents=[self])\n",
         "def ask(self):\n    return self.infer_('hello')\n",
     ).value
     with pytest.raises(MethodError, match="256 objects"):
         await caller.send(ref, "many", [], {})
     with pytest.raises(MethodError, match="no arguments"):
         await caller.send(ref, "named", [], {})
+    for selector in ("odd", "adopted"):
+        with pytest.raises(MethodError, match="is not a slot"):
+            await caller.send(ref, selector, [], {})
     with pytest.raises(MethodError, match="'infer' cannot be sent from inside a method"):
         await caller.send(ref, "ask", [], {})
     assert objects(image) == 1
