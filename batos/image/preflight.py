@@ -34,7 +34,7 @@ _CANDIDATE = re.compile(rb"(?s)(?=.{8}\x00\x00\x00.{5}[ pu])")
 
 SMALL = 2 << 20
 """A file of at most so many bytes is read at every start."""
-_BREATH = 500
+_BREATH = 250
 
 Bytes = bytes | mmap.mmap
 
@@ -118,12 +118,9 @@ def find_damage(
     with db_file.open("rb") as file, mmap.mmap(file.fileno(), end or 0, access=mmap.ACCESS_READ) as data:
         if data[:4] != MAGIC:
             return Damage(0, tail=False, finding="it does not begin as an image")
-        position, size, last, count = start if start is not None and start >= 4 else 4, len(data), b"", 0
+        position, size, last = start if start is not None and start >= 4 else 4, len(data), b""
         while position < size:
-            count += 1
-            if breathe is not None and count % _BREATH == 0:
-                breathe()
-            finding = _transaction(data, position, last)
+            finding = _transaction(data, position, last, breathe)
             if finding is not None:
                 return Damage(position, tail=not _whole_behind(data, position, last), finding=finding)
             last = data[position : position + 8]
@@ -146,7 +143,7 @@ def last_packed(db_file: Path | str) -> bytes:
             position += _LENGTH.unpack_from(header, 8)[0] + 8
 
 
-def _transaction(data: Bytes, position: int, last: bytes) -> str | None:
+def _transaction(data: Bytes, position: int, last: bytes, breathe: Callable[[], None] | None = None) -> str | None:
     """What is wrong with the transaction at a position; None when it is whole."""
     if position + _HEADER.size > len(data):
         return "a header is torn"
@@ -164,12 +161,18 @@ def _transaction(data: Bytes, position: int, last: bytes) -> str | None:
         return "a transaction is older than the one before"
     if status == b"u":
         return None
-    return _records(data, tid, position, position + _HEADER.size + user + note + extension, end)
+    return _records(data, tid, position, position + _HEADER.size + user + note + extension, end, breathe)
 
 
-def _records(data: Bytes, tid: bytes, begin: int, position: int, end: int) -> str | None:
+def _records(
+    data: Bytes, tid: bytes, begin: int, position: int, end: int, breathe: Callable[[], None] | None
+) -> str | None:
     """What is wrong with the records of a transaction; None when they fill it exactly."""
+    count = 0
     while position < end:
+        count += 1
+        if breathe is not None and count % _BREATH == 1:
+            breathe()
         if position + _RECORD.size > end:
             return "a record is torn"
         _oid, serial, before, transaction, version, length = _RECORD.unpack_from(data, position)

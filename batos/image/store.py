@@ -41,6 +41,7 @@ TRIES = 8
 STUDIES = 2
 """Long reads at once; more wait."""
 _NOTE_LIMIT = 60_000
+_SETTLE_SECONDS = 1.0
 
 
 class Image:
@@ -226,6 +227,8 @@ class Image:
             if self._closing.wait(0.002):
                 raise Stopping("The image is closing")
 
+        if self._closing.wait(_SETTLE_SECONDS):
+            return
         with suppress(Stopping):
             found = preflight.find_damage(self.db_file, end=size, breathe=breathe)
             self.health = preflight.Health("sound" if found is None else "damaged", damage=found)
