@@ -7,6 +7,7 @@ immutable objects become hard links where the file system can.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,11 +48,12 @@ def copy_environment(source: Path, target: Path, renamed: dict[Path, Path], tick
     large = LINK_BYTES
     _copy_tree(source, target, lambda _: True, lambda entry: entry.stat().st_size >= large, tick, root=source)
     names = {str(old).encode(): str(new).encode() for old, new in {source: target, **renamed}.items()}
+    # In one pass, the longest first: one folder lies in the other, and the new one perhaps in both.
+    longest = sorted(names, key=len, reverse=True)
+    pattern = re.compile(rb"(?:%s)(?![\w.-])" % b"|".join(map(re.escape, longest)))
     for file in _texts(target):
         text = file.read_bytes()
-        new = text
-        for old, name in names.items():
-            new = new.replace(old, name)
+        new = pattern.sub(lambda match: names[match[0]], text)
         if new != text and b"\0" not in text:
             mode = file.stat().st_mode
             file.unlink()
@@ -65,7 +67,7 @@ def _texts(environment: Path) -> list[Path]:
     sites = [*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages")]
     patterns = ("*.pth", "__editable__*", "*.dist-info/direct_url.json", "*.egg-link")
     paths = [file for site in sites for pattern in patterns for file in site.glob(pattern)]
-    found = [environment / "pyvenv.cfg", *scripts, *paths]
+    found = {environment / "pyvenv.cfg", *scripts, *paths}  # each once: a name replaced twice is wrong
     return [file for file in found if file.is_file() and not file.is_symlink() and file.stat().st_size < LINK_BYTES]
 
 

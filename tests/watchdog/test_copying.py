@@ -110,6 +110,19 @@ class TestEnvironment:
         site = next(new.glob("lib/python*/site-packages"))
         assert (site / "__editable__.batos.pth").read_text() == f"{tmp_path / 'new'}\n"
 
+    def test_a_copy_that_lies_within_the_old_code(self, environment, tmp_path):
+        """Where BATOS_HOME is the code's folder the new release lies in it; its scripts run its own interpreter all the same."""
+        old = tmp_path / "old"
+        new = old / "releases" / "next"
+        other = next(environment.glob("lib/python*/site-packages")) / "other.pth"
+        other.write_text(f"{old}-er\n")
+        copying.copy_environment(environment, new / ".venv", {old: new}, _nothing)
+        done = subprocess.run([str(new / ".venv" / "bin" / "tool")], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == str(new / ".venv")
+        site = next((new / ".venv").glob("lib/python*/site-packages"))
+        assert (site / "__editable__.batos.pth").read_text() == f"{new}\n"
+        assert (site / "other.pth").read_text() == f"{old}-er\n"
+
     def test_what_an_installer_does_to_the_copy_leaves_the_original(self, environment, tmp_path):
         """Replaced and edited files, and a replaced library, stay as they were in the environment that serves."""
         before = _texts(environment)
