@@ -20,6 +20,7 @@ BENCHES: dict[str, str] = {
     "translate": "words that become the right message, beside the same weights asked without the translator",
     "vessel": "start, return after a kill, hangs noticed, and what an upgrade costs in time",
     "minds": "real weights through the mind host, beside the same libraries called directly",
+    "memory": "what Fractal Memory finds, how quickly, and what it costs, beside other chunkers and bare zope.index",
     "synth": "missions that come out right, beside the same weights asked once",
 }
 """The benches by name, and what each measures; `batos/bench/<name>.py` has `run`, and `arguments` for options."""

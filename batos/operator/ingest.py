@@ -25,22 +25,28 @@ _BUSY_SECONDS = 0.5
 
 def run(asked: argparse.Namespace, settings: Settings, speaker: Speaker) -> int:
     """Read files and hand them in; 1 when some could not be read."""
-    files = list(readers.files_in([Path(name) for name in asked.files]))
-    report: dict[str, Any] = {"files": len(files), "documents": 0, "chunks": 0, "failed": []}
+    report: dict[str, Any] = {"documents": 0, "chunks": 0, "failed": []}
     with offline.way(settings) as way:
         speaker.remark(offline.SAID[way.through])
         report["through"] = way.through
-        documents = _documents(files, report, speaker)
-        if isinstance(way, offline.Stopped):
-            _into_image(way, documents, report)
-        else:
-            _through_bridge(way, documents, report)
+        learn(way, [Path(name) for name in asked.files], report, speaker)
     if speaker.json:
         speaker.value(report)
     else:
         speaker.out.print(f"learned {report['documents']} documents from {report['files']} files")
         speaker.table("not learned", ("file", "why"), [(bad["file"], bad["why"]) for bad in report["failed"]])
     return 1 if report["failed"] else 0
+
+
+def learn(way: offline.Bridge | offline.Stopped, paths: list[Path], report: dict[str, Any], speaker: Speaker) -> None:
+    """Read files and folders and hand them in; what came of it is put into the report."""
+    files = list(readers.files_in(paths))
+    report["files"] = len(files)
+    documents = _documents(files, report, speaker)
+    if isinstance(way, offline.Stopped):
+        _into_image(way, documents, report)
+    else:
+        _through_bridge(way, documents, report)
 
 
 def _documents(files: list[tuple[Path, str]], report: dict[str, Any], speaker: Speaker) -> Iterator[Document]:
