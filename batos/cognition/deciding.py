@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 Ask = Callable[[GenerateRequest], Awaitable[GenerateReply]]
 
 MAX_TOKENS = 400
-SURE = 6.0
+SURE = 5.5
 """The least score of a message that is sent without a question; the scale is that of log-likelihoods."""
-UNSURE = 3.5
-FIT_WEIGHT = 2.0
+UNSURE = 3.0
+FIT_WEIGHT = 2.5
+BEST_FIT = 2.5
+"""About the most that a fit comes to: where even that would not do, nothing is asked."""
 _KIND = '{"kind": "'
 _DOUBT = """\
 You decide whether a capability fits a request. It fits when calling it once, with arguments taken from the request, gives \
@@ -62,7 +64,7 @@ async def by_model(
     others = max((kind for kind in KINDS if kind != "send"), key=ranks.__getitem__)
     if asking.listed:
         lead = ranks["send"] - ranks[others]
-        found = await _sent(asking, lead, target) if lead + FIT_WEIGHT * 2.5 >= UNSURE else None
+        found = await _sent(asking, lead, target) if lead + FIT_WEIGHT * BEST_FIT >= UNSURE else None
         if found is not None:
             return checked(replace(found, source="model"))
     if others != "teach":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _ROOT = Path(__file__).resolve().parents[2]
+NICENESS = 5
 _LAST_LINES = 20
 
 
@@ -64,6 +65,9 @@ class HostProcess:
             )
         except OSError as error:
             raise ModelError(f"the mind host cannot be started: {error}") from None
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # messages go before thinking where both want the same core
+                os.setpriority(os.PRIO_PROCESS, self._child.pid, NICENESS)
         self._threads = [
             threading.Thread(target=run, name=f"batos-mind-{name}", daemon=True)
             for name, run in (("in", self._read), ("out", self._write), ("log", self._log))
