@@ -73,7 +73,10 @@ class TestCorrecting:
         assert client.ask(told)["installed"] is True
         request = {"command": "install", "target_oid": "genesis_obj", "selector": "strict", "source": source}
         refused = client.ask(request)
-        assert (refused["status"], refused["best"]["finding"]) == ("FAILED", "strict(4) must give 'IV', but gave 'IIII'")
+        assert (refused["status"], refused["best"]["finding"]) == (
+            "FAILED",
+            "strict(4) must give 'IV', but gave 'IIII'",
+        )
 
     def test_what_is_right_already_stays(self, client):
         """A correction that the method keeps to already is recorded and changes nothing."""
