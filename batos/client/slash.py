@@ -100,7 +100,7 @@ SLASHES: dict[str, Slash] = {
     ),
     "follow": Slash("CYCLE", "watch a cycle to its end", lambda a, _: {"command": "follow", "cycle_id": a[0]}, least=1),
     "cancel": Slash("[CYCLE]", "cancel a cycle; without a name the newest that has not ended"),
-    "approve": Slash("[CYCLE] or on or off", "install what waits; `on` asks before each install"),
+    "approve": Slash("[CYCLE]", "install what waits; `on` asks before each install, `off` does not"),
     "reject": Slash("[CYCLE]", "reject what waits for approval"),
     "personas": Slash("", "show who the personas are", most=0),
     "export": Slash("[OBJECT [FOLDER]]", "write an object as files", most=2),

@@ -141,8 +141,9 @@ def test_from_teaching_to_rollback(kernel, terminal, until):
     terminal.sees("The kernel went away")
     kernel.start()
     terminal.sees("The kernel is back")
-    terminal.say("greet_user('Zoe')", "Hello, Zoe!")
+    shown = terminal.say("greet_user('Zoe')", "Hello, Zoe!")
     terminal.press("C-c")
     terminal.sees("once more leaves")
     terminal.press("C-c")
     until(terminal.ended, "the console's end")
+    assert "Hello, Zoe!" in shown
