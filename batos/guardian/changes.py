@@ -239,7 +239,7 @@ class Changes:
         depths, name = self._depths, func.attr
         if depths.is_me(func.value):
             # A message to itself: its method keeps the Covenant by itself.
-            plain = not name.startswith("__") or name in known.READERS
+            plain = name in known.READERS or not (name.startswith("__") and name.endswith("__"))
             return () if plain else (func, " may change the object", _DECIDED_NOT)
         if name in known.READERS:
             return ()

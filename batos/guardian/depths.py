@@ -215,7 +215,8 @@ class Depths:
 
     def _method(self, call: ast.Call, func: ast.Attribute) -> int:
         if self.is_me(func.value):
-            return min(self.receiver, self.of(func.value))
+            answer = min(self.receiver, self.of(func.value))
+            return copy_of(answer) if func.attr == "copy" else answer
         name = func.attr
         if name in known.GIVES_NEW:
             return CLEAN

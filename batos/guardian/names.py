@@ -33,13 +33,13 @@ GIVES_NEW = _words(
     date time timetz astimezone fromisoformat fromtimestamp quantize to_integral_value normalize sqrt limit_denominator
     total getvalue digest hexdigest match fullmatch search sub subn group groups groupdict span start end findall
     __len__ __contains__ __str__ __repr__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __bool__ __format__ __sizeof__
-    __int__ __float__ __index__ __dir__"""
+    __int__ __float__ __index__ __dir__ __instancecheck__ __subclasscheck__ __fspath__"""
 )
 GIVES_COPY = _words(
-    """copy keys values items union intersection difference symmetric_difference most_common elements __iter__
-    __reversed__ __add__ __or__ __and__ __sub__ __xor__ __mul__ finditer"""
+    """copy fromkeys keys values items union intersection difference symmetric_difference most_common elements __iter__
+    __reversed__ __add__ __or__ __and__ __sub__ __xor__ __mul__ __copy__ finditer"""
 )
-GIVES_ELEMENT = frozenset({"get", "__getitem__", "__next__"})
+GIVES_ELEMENT = _words("get __getitem__ __next__ __getattribute__ __getstate__ __reduce__ __reduce_ex__")
 READERS = GIVES_NEW | GIVES_COPY | GIVES_ELEMENT
 STORES_NOTHING = READERS | (MUTATORS - STORING)
 
@@ -124,6 +124,9 @@ def is_exception(qualified: str) -> bool:
 def only_reads(qualified: str) -> bool:
     """Whether a built-in function or one of the standard library changes nothing that it is given."""
     if qualified in _READING_FUNCTIONS or is_exception(qualified):
+        return True
+    name = qualified.rpartition(".")[2]
+    if name.startswith("__") and name in READERS:
         return True
     return qualified not in CHANGES_FIRST_ARGUMENT and module_gives(qualified) != "unknown"
 

@@ -51,6 +51,41 @@ def test_a_return_that_changes_is_taken_apart():
     assert mended == "def go(self):\n    result = self.items.pop()\n    self._p_changed = True\n    return result\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("if n: self.x = 1; return  2 # two", "if n: self.x = 1; {flag}; return  2 # two"),
+        ("if n: return self.a.pop() # off", "if n: result = self.a.pop(); {flag}; return result # off"),
+        ("return self.a.pop(\n        0,  # the first\n    )", "result = self.a.pop(\n        0,  # the first\n    )\n    {flag}\n    return result"),
+        ("self.x = 1;  # done", "self.x = 1;  # done\n    {flag}"),
+        ("try:\n        return 1  # one\n    finally:  # and\n        self.x = 1", "try:\n        return 1  # one\n    finally:  # and\n        self.x = 1\n        {flag}"),
+        ("for self in n: pass  # all\n    return n", "current = self\n    for current in n: pass  # all\n    return n"),
+        ("f = lambda self: self\n    self = f(n)  # me", "current = self\n    f = lambda self: self\n    current = f(n)  # me"),
+        (
+            "'Doc.'\n    later = lambda: self.a.pop()  # so\n    x = \"\"\"\n  kept\n\"\"\"\n\n    return later",
+            "'Doc.'\n    try:\n        later = lambda: self.a.pop()  # so\n        x = \"\"\"\n  kept\n\"\"\"\n\n        return later\n    finally:\n        {flag}",
+        ),
+    ],
+)  # fmt: skip
+def test_mends_are_minimal(before, after):
+    """One-line blocks, comments, open brackets, texts of several lines: only what must be is changed."""
+    flag = "self._p_changed = True"
+    mended, _ = mend(f"def go(self, n):\n    {before}\n")
+    assert mended == f"def go(self, n):\n    {after.format(flag=flag)}\n"
+    assert covenant(mended) == []
+
+
+def test_a_method_in_one_line_stays_in_it():
+    """The flag joins the line."""
+    assert mend("def go(self): self.x = 1  # one\n")[0] == "def go(self): self.x = 1; self._p_changed = True  # one\n"
+
+
+def test_methods_of_classes_are_mended_by_their_own_receiver():
+    """Whatever the first parameter is called; functions of the class itself are no methods."""
+    text = "class A:\n    @staticmethod\n    def no(x):\n        x.y = 1\n    def yes(this):\n        this.y = 1\n"
+    assert mend(text)[0] == text + "        this._p_changed = True\n"
+
+
 def test_windows_lines_are_understood():
     """Other line ends are made plain ones."""
     mended, done = mend("def go(self):\r\n    self.x = 1\r\n")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -36,12 +37,12 @@ SUBJECTS = {
     "collections": "collections", "collections.abc _collections_abc": "collections ordered_dict", "configparser": "configparser", "contextlib": "contextlib",
     "copy": "copy", "csv": "csv", "dataclasses": "dataclasses", "datetime _pydatetime": "datetime", "_pydecimal decimal": "decimal", "difflib": "difflib",
     "email.message email.header email.charset email.headerregistry email._header_value_parser email.policy email._policybase email.contentmanager email.generator email.errors email.feedparser email.parser email.utils":
-        "email.test_email email.test_message email.test_headerregistry email.test__header_value_parser email.test_policy email.test_contentmanager",
+        "test_email.test_email test_email.test_message test_email.test_headerregistry test_email.test__header_value_parser test_email.test_policy",
     "enum": "enum", "fileinput": "fileinput", "filecmp": "filecmp", "fractions": "fractions", "functools": "functools", "gettext": "gettext",
     "graphlib": "graphlib", "gzip": "gzip", "html.parser": "htmlparser", "http.cookies": "http_cookies", "http.cookiejar": "http_cookiejar",
-    "importlib.metadata importlib.metadata._text importlib.metadata._meta importlib.metadata._collections": "importlib.test_main importlib.test_metadata_api", "inspect": "inspect",
+    "importlib.metadata importlib.metadata._text importlib.metadata._meta importlib.metadata._collections": "test_importlib.test_main test_importlib.test_metadata_api", "inspect": "inspect",
     "io _pyio": "io memoryio", "ipaddress": "ipaddress", "json.decoder json.encoder": "json", "logging logging.handlers logging.config": "logging",
-    "mailbox": "mailbox", "mimetypes": "mimetypes", "modulefinder": "modulefinder", "netrc": "netrc", "nntplib": "nntplib", "numbers": "numeric_tower abstract_numbers",
+    "mailbox": "mailbox", "mimetypes": "mimetypes", "modulefinder": "modulefinder", "netrc": "netrc", "numbers": "numeric_tower abstract_numbers",
     "operator": "operator", "optparse": "optparse", "pathlib": "pathlib", "pickle": "pickle", "pickletools": "pickletools", "plistlib": "plistlib",
     "pprint": "pprint", "queue": "queue", "random": "random", "reprlib": "reprlib", "sched": "sched", "shelve": "shelve", "shlex": "shlex",
     "statistics": "statistics", "string": "string", "symtable": "symtable", "tarfile": "tarfile", "tempfile": "tempfile", "textwrap": "textwrap",
@@ -50,9 +51,9 @@ SUBJECTS = {
     "urllib.robotparser": "robotparser", "uuid": "uuid", "warnings": "warnings", "weakref _weakrefset": "weakref weakset",
     "wsgiref.headers wsgiref.handlers wsgiref.util": "wsgiref", "xml.dom.minidom xml.dom.expatbuilder xml.dom.minicompat": "minidom", "xml.etree.ElementTree": "xml_etree",
     "xml.sax.xmlreader xml.sax.saxutils xml.sax.handler xml.sax.expatreader": "sax", "xmlrpc.client": "xmlrpc", "zipfile": "zipfile", "zoneinfo zoneinfo._zoneinfo": "zoneinfo",
-    "bdb": "bdb", "dis": "dis", "locale": "locale", "selectors": "selectors", "smtpd": "smtpd", "ssl": "ssl", "imaplib": "imaplib", "ftplib": "ftplib", "poplib": "poplib",
+    "bdb": "bdb", "dis": "dis", "locale": "locale", "selectors": "selectors", "ssl": "ssl", "imaplib": "imaplib", "ftplib": "ftplib", "poplib": "poplib",
     "http.client": "httplib", "http.server": "httpservers", "socketserver": "socketserver", "tracemalloc": "tracemalloc", "string.templatelib": "string", "cProfile profile pstats": "pstats profile",
-    "asyncio.base_futures asyncio.locks asyncio.queues asyncio.events": "asyncio.test_locks asyncio.test_queues", "concurrent.futures._base": "concurrent_futures", "lib2to3.pytree lib2to3.patcomp lib2to3.pygram": "lib2to3.test_pytree",
+    "asyncio.base_futures asyncio.locks asyncio.queues asyncio.events": "test_asyncio.test_locks test_asyncio.test_queues", "concurrent.futures._base": "concurrent_futures",
 }  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def fingerprint(root: Any) -> tuple[Any, ...] | None:
 
 def _value(node: Any) -> Any:
     if isinstance(node, (int, float, complex, str, bytes, type(None))):
-        return type(node), node if node == node else "nan"  # noqa: PLR0124 - that is how a NaN shows
+        return type(node), node if node == node else "nan"
     return _Same(node)
 
 
@@ -132,10 +133,8 @@ def _below(node: Any) -> list[Any]:
         below.append(bytes(node))
     elif isinstance(node, io.BytesIO | io.StringIO) and not node.closed:
         below += [node.getvalue(), node.tell()]
-    try:
+    with contextlib.suppress(AttributeError):
         below.append(object.__getattribute__(node, "__dict__"))
-    except AttributeError:
-        pass
     for kind in type(node).__mro__:
         slots = kind.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
@@ -271,7 +270,7 @@ def watch(modules: str, tests: str) -> list[str]:
     for name in tests.split():
         try:
             suite = unittest.defaultTestLoader.loadTestsFromName(
-                f"test.test_{name}" if "." not in name else f"test.test_{name}"
+                f"test.test_{name}" if "." not in name else f"test.{name}"
             )
             unittest.TextTestRunner(stream=io.StringIO(), buffer=True).run(suite)
         except BaseException as error:
