@@ -1,8 +1,8 @@
 """Undo for operators: the last change of the image is taken back, in a new transaction; the record of it stays.
 
 The last change is the last transaction that changed more than records of what happened: the log's lines, cycles and
-their events, post-mortems, calls that came out well. Those stay as they are, so that the log has no gap and no ended cycle
-runs again. What is undone can be undone: the second `undo` does the change again.
+their events, post-mortems, calls that came out well, and the indexes of Fractal Memory. Those stay as they are, so that the
+log has no gap and no ended cycle runs again. What is undone can be undone: the second `undo` does the change again.
 
 It takes two steps: `find` reads what would be taken back (long, so it is a study), `take_back` does it, and refuses
 when something came between.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from persistent import Persistent
 from ZODB.utils import z64
 
 from batos.codec import Ref
@@ -32,19 +33,25 @@ RECORDS = (
     "archived_count",
     "cycle_archive",
     "cycle_order",
+    "documents",
     "failures",
+    "intake",
     "journal_outbox",
     "journal_seq",
     "requests",
     SNAPSHOTS,
 )
-"""Root keys of records of what happened: `undo` leaves them alone."""
+"""Root keys of records of what happened, and of Fractal Memory: `undo` leaves them alone."""
+
+_MEMORY = "knowledge_catalog_obj"
+_TAKEN_BACK_BY = {"remember": "`forget` takes a document back.", "forget": "`remember` brings a document back."}
 
 RECORD = {"record": True}
 """The `why` of a transaction that is a record of what happened as a whole, wherever it writes."""
 
 _SEARCH = 2000
-_APART = (UvmObject.__name__, MethodVersion.__name__)
+_OBJECTS = (UvmObject, MethodVersion)
+_APART = tuple(kind.__name__ for kind in _OBJECTS)
 
 
 class Plan(NamedTuple):
@@ -64,6 +71,7 @@ def find(view: View) -> Plan:
 
     Raises:
         UnknownTarget: There is none in reach.
+        NotAllowed: It was a document that was remembered or forgotten.
         Conflict: A part of the system has written over it since.
     """
     records = _records(view, view.tid)
@@ -71,6 +79,8 @@ def find(view: View) -> Plan:
         if _changed(view, transaction, records):
             # A tree of records may have lost a part since.
             records |= _records(view, transaction.tid) | _records(view, moments.before(transaction.tid))
+        if (command := transaction.why.get("command")) in _TAKEN_BACK_BY:
+            raise NotAllowed(f"The last change is one of Fractal Memory: {transaction.note}", _TAKEN_BACK_BY[command])
         oids = () if transaction.why.get("record") else _changed(view, transaction, records)
         if oids:
             _check_current(view, transaction, oids)
@@ -181,9 +191,13 @@ def _changed(view: View, transaction: Transaction, records: set[bytes]) -> tuple
 def _records(view: View, at: str) -> set[bytes]:
     """The oids of records of what happened: the trees under their root keys, cycles, and the trees of their events."""
     storage, tid = view.conn.db().storage, bytes.fromhex(at)
-    roots = (view.root.get(name) for name in RECORDS)
-    waiting = deque(obj._p_oid for obj in roots if obj is not None)
-    seen = set(waiting)
+    roots = [view.root.get(name) for name in RECORDS]
+    memory = view.root.get(_MEMORY)
+    if memory is not None:
+        # The indexes follow what they index in transactions of their own, later.
+        roots += [value for value in own(memory).values() if isinstance(value, Persistent)]
+    waiting = deque(obj._p_oid for obj in roots if obj is not None and not isinstance(obj, _OBJECTS))
+    seen = {*waiting, *([] if memory is None else [memory._p_oid])}
     while waiting:
         record = graph.load(storage, waiting.popleft(), tid)
         if record is None:

@@ -8,6 +8,7 @@ import pytest
 
 from batos.errors import Conflict, NotAllowed, UnknownTarget
 from batos.image import cycles, methods, migrations, mirrors, outbox, registry, snapshots, undo
+from batos.memory import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,18 @@ class TestWhatStays:
         world.transact_now(registry.set_slots, "genesis_obj", {"seen": 1}, why=undo.RECORD)
         with pytest.raises(Conflict, match="written over"):
             take_back(world)
+
+    def test_fractal_memory_follows_by_itself(self, image: Image) -> None:
+        """What memory indexes later is passed over; a document is taken back by `forget`, which the refusal says."""
+        migrations.migrate(image)
+        image.transact_now(registry.set_slots, "genesis_obj", {"a": 1}, note="asked for")
+        image.transact_now(catalog.index_document, "one", "Bears sleep in winter.", {})
+        image.transact_now(catalog.index_document, "two", "Bears eat honey.", {}, note="index")
+        assert take_back(image)["note"] == "asked for"
+        assert image.read_now(catalog.has, "two").value
+        image.transact_now(catalog.forget, "two", note="forget two", why={"command": "forget"})
+        with pytest.raises(NotAllowed, match="forget two"):
+            take_back(image)
 
     def test_what_ends_a_cycle_goes_back_but_not_its_end(self, world: Image) -> None:
         """An install in the transaction that ends its cycle goes back; the cycle stays ended, the log has its line."""
