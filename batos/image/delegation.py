@@ -209,7 +209,7 @@ def forget(obj: UvmObject) -> None:
 
 def make_quick(cls: type, name: str) -> None:
     """Give a name its class attribute, if there is room."""
-    if name not in _quick and len(_quick) < MAX_QUICK and name != "parents":
+    if name not in _quick and len(_quick) < MAX_QUICK and not hasattr(type, name):
         _quick.add(name)
         setattr(cls, name, _Quick(name))
 

@@ -182,7 +182,8 @@ class Image:
 
     def close_now(self) -> None:
         """The same as `close`, but blocking. Closing twice does no harm."""
-        self._closing.set()
+        with self._lock:
+            self._closing.set()
         self._studies.shutdown()
         # The last in the queue, so that all that waits is done first.
         self._door.close(self._close_database)

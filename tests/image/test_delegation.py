@@ -231,6 +231,19 @@ class TestRemembering:
         assert family.read_now(ask).value == [1, 5, 5]
         assert family.read_now(lambda view: view.root["genesis_obj"].n).value == 1
 
+    def test_parents_can_be_taken_away(self, family: Image) -> None:
+        """Without parents nothing is inherited, at once and after the commit."""
+
+        def orphan(view: View) -> tuple[int, bool, bool]:
+            genesis = view.root["genesis_obj"]
+            before = genesis.n
+            del genesis.parents
+            return before, hasattr(genesis, "n"), hasattr(genesis, "parents")
+
+        assert family.transact_now(orphan).value == (1, False, False)
+        family.study_now(lambda view: view.conn.cacheMinimize())
+        assert family.study_now(lambda view: hasattr(view.root["genesis_obj"], "n")).value is False
+
     def test_misses_are_remembered_too(self, family: Image) -> None:
         """A name that nobody has is searched once, and found when somebody gets it."""
 
@@ -264,6 +277,11 @@ class TestQuickNames:
         assert not hasattr(UvmObject(), "swiftly")
         assert "swiftly" not in dir(child)
         assert "swiftly" in dir(child.parents)
+
+    def test_names_of_classes_get_none(self) -> None:
+        """A slot whose name Python asks classes for works, and leaves the class as it is."""
+        assert UvmObject(parents=UvmObject(mro=1)).mro == 1
+        assert UvmObject.mro()[0] is UvmObject
 
     def test_own_slots_win_over_quick_names(self) -> None:
         """An object's own slot is read, written and deleted as ever."""
