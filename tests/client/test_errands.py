@@ -124,7 +124,7 @@ async def test_personas(kernel: Double, client: Client) -> None:
 
 
 async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
-    """ "no, …" after a result becomes a `correct` without asking the translator."""
+    """Saying "no, …" after a result becomes a `correct` without asking the translator."""
     kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: {"status": "COMPLETE", "result": 6}
     kernel.answers["correct"] = lambda _r, _s: {"status": "COMPLETE"}
     one, _ = session(client)

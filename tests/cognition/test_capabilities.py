@@ -88,4 +88,6 @@ def test_values_of_another_kind_are_no_match() -> None:
     typed = {"selector": "calculate_derivative", "signature": "(self, function: str, at: float = 0.0)", "summary": ""}
     known = capabilities.read([typed])
     assert capabilities.match("calculate the derivative of 3x^2 + 2", known) is None
-    assert capabilities.match("calculate the derivative of 'x**2' at 2", known) == Matched("calculate_derivative", ["x**2", 2])
+    assert capabilities.match("calculate the derivative of 'x**2' at 2", known) == Matched(
+        "calculate_derivative", ["x**2", 2]
+    )
