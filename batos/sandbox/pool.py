@@ -74,7 +74,7 @@ class Pool:
         self._control: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._filling = False
+        self._coming = 0
         self._closing = False
         self._up: asyncio.Event = asyncio.Event()
         self._broken = ""
@@ -242,19 +242,18 @@ class Pool:
                 return
 
     def _refill(self) -> None:
-        if not self._filling and not self._closing and len(self._idle) < self._size:
-            self._filling = True
-            self._start(self._fill())
+        """Order what the pool lacks, all at once: the zygote forks one while another gets ready."""
+        while not self._closing and len(self._idle) + self._coming < self._size:
+            self._coming += 1
+            self._start(self._add())
 
-    async def _fill(self) -> None:
-        try:
-            while len(self._idle) < self._size and not self._closing:
+    async def _add(self) -> None:
+        # Where it fails, the next call tries itself, and says so if it can't.
+        with contextlib.suppress(SandboxRefused):
+            try:
                 self._idle.append(await self._spawn(self._limits))
-        except SandboxRefused:
-            # The next call tries itself, and says so if it can't.
-            return
-        finally:
-            self._filling = False
+            finally:
+                self._coming -= 1
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
