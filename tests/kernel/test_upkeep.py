@@ -107,7 +107,6 @@ class TestUnderLoad:
             for _ in range(3):
                 report = image(client, "pack", days=0)
                 assert report["status"] == "OK", report
-                assert report["bytes"][1] <= report["bytes"][0]
         results = [answer["result"] for answer in load.answers]
         assert results == list(range(results[0], results[0] + len(results)))
         assert client.call("n", target="counter")["result"] == results[-1]
