@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batos.operator import ingest
-from batos.operator.offline import Stopped
-from batos.operator.show import Speaker
-from batos.settings import Settings
+from batos.image.migrations import migrate
+from batos.image.store import Image
+from batos.memory import bulk, readers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def main(home: str) -> None:
     """Ingest `home/folder` into a new image in `home`; prints one JSON line."""
-    way = Stopped(Settings.load(home=home))
-    report = {"documents": 0, "chunks": 0, "failed": []}
-    ingest.learn(way, [], report, Speaker(json=False))
-    idle = _peak()
-    start = time.perf_counter()
-    ingest.learn(way, [Path(home) / "folder"], report, Speaker(json=False))
-    way.close()
-    told = {"idle": idle, "peak": _peak() - idle, "documents": report["documents"]}
-    sys.stdout.write(json.dumps({**told, "seconds": time.perf_counter() - start}) + "\n")
+    image = Image(Path(home) / "image.fs", Path(home) / "blobs")
+    migrate(image)
+    bulk.learn(image, [readers.Document("first", "Some words.", {})])
+    idle, start, count = _peak(), time.perf_counter(), 0
+
+    def documents() -> Iterator[readers.Document]:
+        nonlocal count
+        for file, name in readers.files_in([Path(home) / "folder"]):
+            for document in readers.read_file(file, name):
+                count += 1
+                yield document
+
+    bulk.learn(image, documents())
+    image.close_now()
+    told = {"idle": idle, "peak": _peak() - idle, "documents": count, "seconds": time.perf_counter() - start}
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def _peak() -> float:
-    """The most memory that this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process has had, in MiB, as Linux tells it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _lines(doc_id: str, file: Path, data: bytes, metadata: dict[str, Any]) -> It
         try:
             fields = json.loads(line)
             name, text = _of_line(fields, index)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             wanted = "a JSON object with `prompt` and `response`, or with `text`"
             raise BadField(f"{file}, line {index + 1} is not {wanted}") from None
         more = {}

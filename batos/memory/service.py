@@ -33,6 +33,7 @@ BATCH_CHARS = 200_000
 _WOVEN_AT_ONCE = 8
 _EMBED_AT_ONCE = 16
 _PAUSE_SECONDS = 1.0
+_LEAST_SECONDS = 0.05
 
 
 class FractalMemory:
@@ -191,9 +192,8 @@ class FractalMemory:
                 while await self._weave_some():
                     await self._count()
             await self._count()
-            if self.meaning.waits and self._figures["unwoven"]:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.Event().wait(), self.meaning.waits)
+            if self._figures["unwoven"] and self.meaning.state == "missing":
+                await asyncio.sleep(max(self.meaning.waits, _LEAST_SECONDS))
                 self._changed.set()
 
     async def _weave_some(self) -> bool:

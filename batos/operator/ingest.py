@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batos.memory.readers import Document
-    from batos.memory.records import Draft
     from batos.operator.show import Speaker
     from batos.settings import Settings
 
-_BATCH = 100
 _BUSY_SECONDS = 0.5
 
 
@@ -86,20 +84,9 @@ def _ask(way: offline.Bridge, document: Document, *, wait: bool) -> None:
 
 
 def _into_image(way: offline.Stopped, documents: Iterator[Document], report: dict[str, Any]) -> None:
-    """Index in batches, each in one transaction; vectors come with the next kernel."""
     from batos.image.migrations import migrate
-    from batos.memory import catalog
+    from batos.memory import bulk, catalog
 
     migrate(way.image)
-    way.image.transact_now(catalog.renew, note="Fractal Memory: new layout")
-    batch: list[Draft] = []
-    size = 0
-    for document in documents:
-        batch.append(catalog.draft(*document))
-        size += len(document.text)
-        if len(batch) == _BATCH or size > 1_000_000:
-            way.image.transact_now(catalog.index_many, batch, note=f"ingest {len(batch)} documents")
-            batch, size = [], 0
-    if batch:
-        way.image.transact_now(catalog.index_many, batch, note=f"ingest {len(batch)} documents")
+    bulk.learn(way.image, documents)
     report["chunks"] = way.image.read_now(catalog.statistics).value["chunks"]

@@ -1,0 +1,100 @@
+"""Readers: files and folders become documents; what cannot be read is told, never guessed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batos.errors import BadField
+from batos.memory import readers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _read(file: Path) -> list[readers.Document]:
+    return list(readers.read_file(file))
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.txt", "text"), ("a.md", "markdown"), ("a.py", "python")])
+def test_text_files_are_read_whole(tmp_path: Path, name: str, form: str) -> None:
+    """Text comes as it is, with its name, source and form; a byte order mark and Windows line ends go."""
+    file = tmp_path / name
+    file.write_bytes("\ufeffone ü\r\ntwo".encode())
+    assert _read(file) == [readers.Document(name, "one ü\ntwo", {"source": name, "format": form})]
+
+
+def test_a_codex_gives_a_document_a_line(tmp_path: Path) -> None:
+    """Lines with prompt and response, and lines with title, text and id, are documents of their own."""
+    file = tmp_path / "c.jsonl"
+    rows = [{"prompt": "Q?", "response": "A."}, {"_id": "x", "title": "T", "text": "body"}]
+    file.write_text("\n\n".join(map(json.dumps, rows)))
+    assert [(d.doc_id, d.text) for d in _read(file)] == [("c.jsonl#0", "Q?\n\nA."), ("c.jsonl#x", "T\n\nbody")]
+
+
+@pytest.mark.parametrize("line", ["{broken", "[1]", '{"other": 1}', '{"text": 5}', '{"text": "\\ud800"}'])
+def test_a_bad_line_names_itself(tmp_path: Path, line: str) -> None:
+    """A line that is no document is an error with its number."""
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"text": "good"}\n' + line)
+    with pytest.raises(BadField, match="line 2"):
+        _read(file)
+
+
+def test_html_gives_its_visible_text(tmp_path: Path) -> None:
+    """Headings stay headings; scripts, styles and navigation are left out."""
+    file = tmp_path / "p.html"
+    file.write_text(
+        "<html><head><title>T</title><style>x{}</style></head><body><nav>menu</nav><h2>Head</h2><p>One <b>two</b>.</p>"
+        "<script>evil()</script><ul><li>a</li><li>b</li></ul></body></html>"
+    )
+    assert _read(file)[0].text == "T\n\n## Head\n\nOne two.\n\na\n\nb"
+
+
+def test_pdf_gives_its_text(tmp_path: Path) -> None:
+    """A PDF's text is read, and a broken one is an error that names the file."""
+    stream = b"BT /F1 24 Tf 72 720 Td (A bee flies) Tj ET"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    body, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(body))
+        body += b"%d 0 obj%s endobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    tail = b"xref\n0 6\n0000000000 65535 f \n%strailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (
+        table,
+        len(body),
+    )
+    file = tmp_path / "b.pdf"
+    file.write_bytes(body + tail)
+    assert "A bee flies" in _read(file)[0].text
+    file.write_bytes(b"no pdf at all")
+    with pytest.raises(BadField, match=r"b\.pdf"):
+        _read(file)
+
+
+def test_folders_give_what_can_be_read(tmp_path: Path) -> None:
+    """A folder is walked in order; other kinds of files, caches and version control are left out."""
+    folder = tmp_path / "notes"
+    for name in ("b.md", "sub/a.txt", ".git/x.txt", "picture.png", "__pycache__/y.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("text")
+    assert [name for _, name in readers.files_in([folder])] == ["notes/b.md", "notes/sub/a.txt"]
+
+
+def test_what_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    """A missing path and a binary file are errors; an empty file is no document."""
+    with pytest.raises(BadField):
+        list(readers.files_in([tmp_path / "none"]))
+    (tmp_path / "x.bin").write_bytes(b"\0\1\2")
+    with pytest.raises(BadField, match="not text"):
+        _read(tmp_path / "x.bin")
+    (tmp_path / "empty.txt").write_text(" \n")
+    assert _read(tmp_path / "empty.txt") == []

@@ -1,0 +1,179 @@
+"""The service: one writer with a queue in the image, weaving when there is a model, searches that wait for neither."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batos.errors import BadField, ModelError
+from batos.memory import catalog, intake
+from batos.memory.check import check
+from batos.memory.service import FractalMemory
+from batos.testing.scripted import hash_vector
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from batos.image.store import Image
+
+_LONG = "\n\n".join(
+    f"Paragraph {n} speaks of the {word}. " * 12 for n, word in enumerate(["bee", "ant", "wasp", "fly"])
+)
+
+
+class Embedder:
+    """Embeds by hash while it is there."""
+
+    def __init__(self) -> None:
+        self.there = True
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if not self.there:
+            raise ModelError("no embedding model", "Fetch it.")
+        return [hash_vector(text) for text in texts]
+
+
+@pytest.fixture
+def embedder() -> Embedder:
+    return Embedder()
+
+
+@pytest.fixture
+async def memory(image: Image, embedder: Embedder) -> AsyncIterator[FractalMemory]:
+    """Fractal Memory at work, not weaving yet."""
+    service = FractalMemory(image, embedder.embed, "hash")
+    await service.start()
+    yield service
+    await service.close()
+
+
+async def _woven(memory: FractalMemory) -> None:
+    async with asyncio.timeout(60):
+        while memory.statistics()["unwoven"] or memory.statistics()["meaning"] == "unknown":
+            await asyncio.sleep(0.01)
+
+
+async def _names(memory: FractalMemory, query: str) -> list[str]:
+    return [hit["doc_id"] for hit in (await memory.search(query, 9))["results"]]
+
+
+async def test_what_was_awaited_is_found(memory: FractalMemory) -> None:
+    """`remember` that waits answers with the count of chunks when the document is found."""
+    assert await memory.remember("insects", _LONG, {"a": 1}) == len(catalog.draft("insects", _LONG, {}).chunks)
+    assert (await _names(memory, "wasp"))[0] == "insects"
+
+
+async def test_many_at_once_are_all_found(memory: FractalMemory, image: Image) -> None:
+    """A hundred documents from a hundred askers are all there, and everything agrees."""
+    counts = await asyncio.gather(*(memory.remember(f"d{n}", f"number word{n} bee", {}) for n in range(100)))
+    assert counts == [1] * 100
+    assert image.read_now(check).value == {"documents": 100, "chunks": 100, "vectors": 0, "bad": []}
+
+
+async def test_forgetting_comes_after_what_was_handed_in_before(memory: FractalMemory) -> None:
+    """Order is kept: a document handed in and forgotten at once is gone."""
+    await memory.remember("d", "a bee", {}, wait=False)
+    assert await memory.forget("d") == 1
+    assert await memory.forget("d") == 0
+    assert await _names(memory, "bee") == []
+
+
+async def test_what_is_queued_survives(image: Image, embedder: Embedder) -> None:
+    """What was handed in while no kernel ran is indexed by the next one."""
+    image.transact_now(intake.hand_in, "d", "a bee", {"a": 1})
+    service = FractalMemory(image, embedder.embed, "hash")
+    await service.start()
+    try:
+        await service.remember("last", "an ant", {})
+        assert await _names(service, "bee") == ["d"]
+        assert image.read_now(intake.length).value == 0
+    finally:
+        await service.close()
+
+
+async def test_bad_names_are_refused_at_the_door(memory: FractalMemory) -> None:
+    """What cannot be stored never enters the queue."""
+    with pytest.raises(BadField):
+        await memory.remember("", "text", {})
+    assert memory.statistics()["queued"] == 0
+
+
+async def test_weaving_gives_vectors_and_search_says_so(memory: FractalMemory, image: Image) -> None:
+    """Woven documents have a vector a chunk; the search goes by meaning from then on, and everything agrees."""
+    await memory.remember("insects", _LONG, {"a": 1})
+    assert (await memory.search("wasp", 3))["by"] == "words"
+    memory.begin_weaving()
+    await _woven(memory)
+    report = image.read_now(check).value
+    assert report["bad"] == []
+    assert report["vectors"] == report["chunks"] > 1
+    assert (await memory.search("wasp", 3))["by"] == "words and meaning"
+
+
+async def test_without_a_model_words_do(
+    memory: FractalMemory, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing model costs only meaning, is told of, and what it missed is caught up when it arrives."""
+    monkeypatch.setattr("batos.memory.meaning.RETRY_SECONDS", 0.05)
+    embedder.there = False
+    memory.begin_weaving()
+    await memory.remember("d", "a bee", {})
+    assert (await memory.search("bee", 3))["by"] == "words"
+    async with asyncio.timeout(30):
+        while memory.statistics()["meaning"] != "missing":
+            await asyncio.sleep(0.01)
+    assert memory.statistics()["trouble"] == "no embedding model"
+    embedder.there = True
+    await _woven(memory)
+    assert (await memory.search("bee", 3))["by"] == "words and meaning"
+
+
+async def test_a_search_does_not_wait_for_a_slow_model(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query whose vector does not come in time is answered by words."""
+    monkeypatch.setattr("batos.memory.meaning.QUERY_SECONDS", 0.01)
+    slow = asyncio.Event()
+    slow.set()
+
+    async def embed(texts: Sequence[str]) -> list[list[float]]:
+        await slow.wait()
+        return [hash_vector(text) for text in texts]
+
+    service = FractalMemory(image, embed, "hash")
+    await service.start()
+    try:
+        await service.remember("d", "a bee", {})
+        service.begin_weaving()
+        await _woven(service)
+        slow.clear()
+        answer: dict[str, Any] = await service.search("bee", 3)
+        assert answer["by"] == "words"
+        assert [hit["doc_id"] for hit in answer["results"]] == ["d"]
+    finally:
+        await service.close()
+
+
+async def test_an_older_layout_is_made_anew(image: Image, embedder: Embedder) -> None:
+    """Indexes of the first layout are rebuilt from their chunks; nothing of the documents is lost."""
+    from zope.index.text.lexicon import Lexicon
+    from zope.index.text.okapiindex import OkapiIndex
+
+    image.transact_now(catalog.index_document, "insects", _LONG, {"a": 1})
+
+    def age(view: Any) -> None:
+        held = view.resolve("knowledge_catalog_obj")._slots
+        held["text_index"].index = OkapiIndex(Lexicon())
+        for name in ("chunk_numbers", "document_spans", "unwoven", "vector_index"):
+            del held[name]
+
+    image.transact_now(age)
+    assert image.read_now(catalog.search, "wasp").value == []
+    service = FractalMemory(image, embedder.embed, "hash")
+    await service.start()
+    try:
+        assert (await service.search("wasp", 1, {"a": 1}))["results"][0]["doc_id"] == "insects"
+        assert image.read_now(check).value["bad"] == []
+        assert await service.remember("insects", _LONG, {"a": 1})
+    finally:
+        await service.close()
