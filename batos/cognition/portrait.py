@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 1200
 _VALUE_CHARACTERS = 160
 _SLOT = re.compile(r"\bself\.([A-Za-z]\w*)|\battr\(self, ['\"]([A-Za-z]\w*)['\"]")
-_COMMON = frozenset(words_of(" ".join(VERBS) + " number text list value name method object string call result given"))
+_COMMON = frozenset(
+    words_of(
+        " ".join(VERBS)
+        + " number text list value name method object string call result given python function write check find whether"
+    )
+)
 """Words that say nothing of what a mission is about."""
 
 
@@ -29,9 +34,14 @@ def codex_of(view: View, name: str) -> dict[str, Any]:
     return dict(dispatch.snapshot(view, view.ref(view.resolve(name))).slots.get("codex") or {})
 
 
+def telling_words(text: str) -> set[str]:
+    """The words of a text that say what it is about."""
+    return set(words_of(text)) - _COMMON
+
+
 def self_portrait(view: View, target: Ref, persona: str, words: str) -> dict[str, Any]:
     """What the synthesis prompt shows of the target: `codex`, and `slots` as one line of text."""
-    about = set(words_of(words)) - _COMMON
+    about = telling_words(words)
     near = _slots_of_near_methods(view, target, about)
     relevant = {
         name: value

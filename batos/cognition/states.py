@@ -14,7 +14,7 @@ from batos.cognition import approach, finishing, forms, prompts
 from batos.cognition import brief as briefs
 from batos.cognition.acceptance import MENDING
 from batos.cognition.candidates import extract
-from batos.cognition.portrait import codex_of, self_portrait
+from batos.cognition.portrait import codex_of, self_portrait, telling_words
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
 from batos.cognition.validating import still_right, validating
@@ -39,6 +39,7 @@ _CONTEXT_CHARACTERS = 2000
 _RELEVANT = 0.45  # least score of a snippet or a method: what is beside the point costs seconds to read
 _SNIPPETS_A_QUERY = 2
 _KNOWN_METHODS = 6
+_SHARED = 2
 _SIMILAR = 3
 
 
@@ -127,16 +128,26 @@ def _research(view: View, queries: list[str], target: Any, words: str) -> dict[s
     hits = catalog.similar(view, target, words, _KNOWN_METHODS)
     near = [hit["selector"] for hit in hits if hit["score"] >= _RELEVANT]
     known = [line for line in dispatch.signatures(view, target) if line.partition("(")[0] in near]
-    return {"snippets": _snippets(view, queries), "known": known, "similar": near[:_SIMILAR]}
+    return {"snippets": _snippets(view, queries, words), "known": known, "similar": near[:_SIMILAR]}
 
 
-def _snippets(view: View, queries: list[str]) -> list[dict[str, Any]]:
-    """What Fractal Memory has on the queries, once each, within the budget; methods are told of elsewhere."""
+def _snippets(view: View, queries: list[str], words: str) -> list[dict[str, Any]]:
+    """What Fractal Memory has on the queries, once each, within the budget; methods are told of elsewhere.
+
+    A snippet must share words of weight with the mission itself: small models follow whatever they are shown.
+    """
+    about = telling_words(words)
     snippets: dict[str, dict[str, Any]] = {}
     budget = _CONTEXT_CHARACTERS
     for query in queries:
         hits = catalog.search(view, query, _SNIPPETS_A_QUERY + _KNOWN_METHODS, None)
-        told = [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD and hit["score"] >= _RELEVANT]
+        told = [
+            hit
+            for hit in hits
+            if hit["metadata"].get("kind") != catalog.METHOD
+            and hit["score"] >= _RELEVANT
+            and len(about & telling_words(hit["text"])) >= min(_SHARED, len(about))
+        ]
         for hit in told[:_SNIPPETS_A_QUERY]:
             key = f"{hit['doc_id']}::{hit['chunk']}"
             if key not in snippets and len(hit["text"]) <= budget:

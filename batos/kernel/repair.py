@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("batos.kernel")
 _NOTES = 64
 _NOTE_BYTES = 4096
+_COUNTED = 10_000
+"""Receivers and selectors whose calls are counted at once."""
 _PAUSE_SECONDS = 0.2
 
 
@@ -65,6 +67,8 @@ class Keeper:
         """Hear of a call that came out well; one in RECORD_EVERY is kept, and those of methods that have failed."""
         every = self._uvm.settings.record_every
         key = receiver, selector
+        if len(self._calls) >= _COUNTED:
+            self._calls.clear()
         self._calls[key] += 1
         self._streaks.pop(key, None)
         if not every or (selector not in self._ailing and self._calls[key] % every):
