@@ -14,9 +14,7 @@ def test_a_method_s_gap_becomes_a_mission(tmp_path):
     try:
         with Client(kernel) as client:
             for selector, source in (("report", OUTER), ("hopeless", HOPELESS)):
-                client.ask(
-                    {"command": "install", "target_oid": "genesis_obj", "selector": selector, "source": source}
-                )
+                client.ask({"command": "install", "target_oid": "genesis_obj", "selector": selector, "source": source})
             assert client.call("report")["error"]["type"] == "MessageNotUnderstood"
             learning = {"command": "send", "target_oid": "genesis_obj", "selector": "report"}
             assert client.ask(learning)["result"] == "X!"
@@ -33,7 +31,9 @@ def test_a_method_s_gap_becomes_a_mission(tmp_path):
 
 def test_objects_that_a_first_call_makes(tmp_path):
     """A mission whose first call clones its target answers with a reference that is there."""
-    source = "def spawn(self):\n    twin = self.clone()\n    twin.mark = 1\n    self._p_changed = True\n    return twin\n"
+    source = (
+        "def spawn(self):\n    twin = self.clone()\n    twin.mark = 1\n    self._p_changed = True\n    return twin\n"
+    )
     kernel = Kernel(tmp_path, [writes("spawn", source)]).start()
     try:
         with Client(kernel) as client:
