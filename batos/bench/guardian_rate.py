@@ -67,7 +67,8 @@ def guardian_rate(count: int = 300, rounds: int = 5) -> float:
 def _method(draw: random.Random, number: int) -> str:
     head = ["import math", "", f"def method_{number}(self, key, limit=10):", f'    """Number {number}."""']
     head += ["    first = second = third = limit"]
-    tail = ["    self._p_changed = True", "    return first"]
+    # Some forget the flag; what they leave is looked for as well.
+    tail = ["    self._p_changed = True" if draw.random() < 0.75 else "    second = third", "    return first"]
     body: list[str] = []
     while len(head) + len(body) + len(tail) < LINES:
         body += _statements(draw, "    ", LINES - len(head) - len(body) - len(tail))
