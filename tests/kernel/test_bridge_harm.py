@@ -90,6 +90,7 @@ def test_clients_killed_mid_stream(kernel, until):
     with Client(kernel) as other:
         until(lambda: other.call("slow_one").get("result") == 1, "the mission's method")
         until(lambda: _bridge(other)["in_progress"] <= 1, "the end of what they waited for")
+        assert kernel.process.poll() is None
 
 
 def test_half_open_connections(kernel):
