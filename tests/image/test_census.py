@@ -140,8 +140,8 @@ class TestCensus:
         assert world.study_now(census.statistics, at=tid).value["objects"] == 2
 
 
-def test_studies_of_a_pair_give_no_live_objects(world: Image, reopen: Callable[[], Image]) -> None:
-    """Every answer packs for the wire."""
+def test_answers_hold_no_live_objects(world: Image, reopen: Callable[[], Image]) -> None:
+    """Every answer about a whole image is plain data that packs for the wire."""
     from batos import codec
 
     world.transact_now(install, "genesis_obj", "def greet(self): return self.m()")
@@ -153,4 +153,5 @@ def test_studies_of_a_pair_give_no_live_objects(world: Image, reopen: Callable[[
         (census.senders_of, ("m",)),
         (census.references_to, ("traits_obj",)),
     ):
-        codec.pack(again.study_now(fn, *args).value)
+        answer = again.study_now(fn, *args).value
+        assert codec.unpack(codec.pack(answer)) == answer
