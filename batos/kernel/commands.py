@@ -130,7 +130,12 @@ class Commands:
     async def _send(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
         request: wire.Send = asked.request
         target, selector = request.target_oid, request.selector
-        brief = {"type": "unhandled_message", "selector": selector, "args": request.args, "kwargs": request.kwargs}
+        brief: Message = {
+            "type": "unhandled_message",
+            "selector": selector,
+            "args": request.args,
+            "kwargs": request.kwargs,
+        }
         if request.intent:
             brief["intent"] = request.intent
         if request.approve:
