@@ -172,13 +172,13 @@ class FractalMemory:
         counts = (
             await self._image.transact(intake.settle, entries, drafts, note=f"index {len(entries)} documents")
         ).value
+        self._queued = max(0, self._queued - len(entries))
+        await self._count()
         async with self._handing:
             for entry, count in zip(entries, counts, strict=True):
                 future = self._waiting.get(entry.number)
                 if future is not None and not future.done():
                     future.set_result(count)
-        self._queued = max(0, self._queued - len(entries))
-        await self._count()
         self._changed.set()
         return len(entries)
 
