@@ -90,7 +90,8 @@ class Settings(BaseSettings):
     cycle_tokens: Positive = _setting(16384, "tokens that a cycle may write in all")
     cycle_seconds: PositiveSeconds = _setting(900, "time of a cycle, waiting for an approval not counted")
     failure_limit: Annotated[int, Field(ge=0)] = _setting(
-        3, "failures of a version of a method before it is repaired, twice as many in a row before it is shut off; 0: never"
+        3,
+        "failures of a version of a method before it is repaired, twice as many in a row before it is shut off; 0: never",
     )
     record_every: Annotated[int, Field(ge=0)] = _setting(
         20, "one in so many good calls is kept for the harm rule; 0: none"
@@ -115,7 +116,9 @@ class Settings(BaseSettings):
     call_lessons: Annotated[int, Field(ge=0)] = _setting(
         2, "messages that one call may have learned on its way, because a method sent them and nobody understood"
     )
-    hourly_lessons: Annotated[int, Field(ge=0)] = _setting(60, "such messages that all calls may have learned in an hour")
+    hourly_lessons: Annotated[int, Field(ge=0)] = _setting(
+        60, "such messages that all calls may have learned in an hour"
+    )
     conflict_retries: Positive = _setting(8, "runs of a call whose objects others keep changing")
     sandbox_pool: Positive = _setting(3, "idle workers kept ready")
     sandbox_uid: Positive = _setting(65534, "user id of the workers when the kernel runs as root")

@@ -20,7 +20,6 @@ from batos.image.objects import UvmObject
 from batos.image.snapshots import time_of
 
 if TYPE_CHECKING:
-
     from batos.image.view import View
 
 Entry = dict[str, Any]

@@ -73,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[common], help="show what runs")
     _add_objects(commands, common)
     ingest = commands.add_parser("ingest", parents=[common], help="teach Fractal Memory files and folders")
-    ingest.add_argument("files", nargs="+", metavar="FILE", help="text, Markdown, Python, JSONL, HTML, PDF, or a folder")
+    ingest.add_argument(
+        "files", nargs="+", metavar="FILE", help="text, Markdown, Python, JSONL, HTML, PDF, or a folder"
+    )
     _add_models(commands, common)
     image_arguments.add(commands, common)
     _add_keys(commands, common)

@@ -248,7 +248,9 @@ class TestOtherPages:
         """The page of the dependencies has exactly the packages that the project asks for."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         extras = project["optional-dependencies"]
-        wanted = {_package(line) for line in [*project["dependencies"], *extras["full"], *extras["documents"], *extras["dev"]]}
+        wanted = {
+            _package(line) for line in [*project["dependencies"], *extras["full"], *extras["documents"], *extras["dev"]]
+        }
         text = page("dependencies.md").partition("## Decided against")[0]
         told = {name.strip() for row in rows(text) for name in row[0].split(",")}
         assert told == wanted

@@ -12,7 +12,9 @@ from tests.docs.pages import blocks, page, section
 from tests.kernel.harness import Kernel, writes
 
 NODE, NPM = shutil.which("node"), shutil.which("npm")
-HELLO = writes("greet_user", "def greet_user(self, name):\n    return (f'Hello, {name}!', {1, 2})\n", delay_s=2, times=2)
+HELLO = writes(
+    "greet_user", "def greet_user(self, name):\n    return (f'Hello, {name}!', {1, 2})\n", delay_s=2, times=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,9 @@ def folder(tmp_path_factory):
     if NODE is None or NPM is None:
         pytest.skip("Node.js or npm is not installed")
     place = tmp_path_factory.mktemp("node")
-    (command,) = [line for line in section(page("protocol.md"), "A client in Node.js").splitlines() if "npm install" in line]
+    (command,) = [
+        line for line in section(page("protocol.md"), "A client in Node.js").splitlines() if "npm install" in line
+    ]
     packages = command.strip().split()[2:]
     quiet = ["--no-audit", "--no-fund", "--no-progress", "--prefer-offline", "--prefix", str(place)]
     try:

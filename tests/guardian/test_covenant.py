@@ -11,7 +11,8 @@ import pytest
 
 from batos.errors import CovenantViolationError, PolicyViolation
 from batos.guardian import PersistenceGuardian, audit
-from tests.guardian.cases import BREAKS, KEEPS
+from tests.guardian.breaking import BREAKS
+from tests.guardian.cases import KEEPS
 
 
 def covenant(source: str) -> list:

@@ -8,7 +8,8 @@ import pytest
 
 from batos.guardian import audit, mend
 from batos.guardian.review import review
-from tests.guardian.cases import BREAKS, KEEPS
+from tests.guardian.breaking import BREAKS
+from tests.guardian.cases import KEEPS
 
 
 def covenant(source: str) -> list:

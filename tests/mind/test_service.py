@@ -143,6 +143,7 @@ async def test_idle_models_leave(tmp_path, fake_host):
         await mind.load("a")
         while mind.statistics()["hosts"]["text"]["pid"]:
             await asyncio.sleep(0.02)
+        assert mind.statistics()["models"] == []
     finally:
         await mind.close()
 

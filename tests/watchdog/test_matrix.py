@@ -6,7 +6,8 @@ import pytest
 
 from batos.watchdog import logbook
 
-from .matrix import LINES, run
+from .matrix import LINES
+from .matrix import run as check_line
 from .ship import Ship
 
 SLICE = (
@@ -30,4 +31,4 @@ def ship(tmp_path_factory):
 @pytest.mark.parametrize("name", SLICE)
 def test_a_fault_ends_in_service(ship, name):
     """A kernel serves, every acknowledged change is there, every mission ended once, and each file has one report."""
-    run(ship, LINES[name])
+    check_line(ship, LINES[name])

@@ -45,4 +45,6 @@ def test_without_systemd_nothing_is_said(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     Notifier().ready("alone")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/notify")
-    Notifier().ready("alone")
+    notifier = Notifier()
+    notifier.ready("alone")
+    assert notifier._ready
