@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from batos.codec import Ref
     from batos.image.store import Image, View
+    from batos.memory.service import FractalMemory
     from batos.mind.protocol import Mind
     from batos.sandbox.world import Audit, Limits, Outcome, World
     from batos.settings import Settings
@@ -48,6 +49,7 @@ class Services:
     image: Image
     mind: Mind
     sandbox: Runner
+    memory: FractalMemory
     settings: Settings
 
 

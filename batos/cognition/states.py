@@ -6,9 +6,10 @@ follow which is a fixed table: whatever a state answers, the orchestrator holds 
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from batos.cognition import approach, finishing, forms, prompts
 from batos.cognition import brief as briefs
@@ -20,10 +21,8 @@ from batos.cognition.services import Context, Step
 from batos.cognition.validating import still_right, validating
 from batos.image import dispatch
 from batos.memory import catalog
+from batos.memory.words import words_of
 from batos.mind.protocol import GenerateRequest
-
-if TYPE_CHECKING:
-    from batos.image.store import View
 
 NEXT: dict[str, frozenset[str]] = {
     "IDLE": frozenset({"DECOMPOSING", "SYNTHESIZING", "VALIDATING", "FAILED"}),
@@ -36,7 +35,17 @@ NEXT: dict[str, frozenset[str]] = {
 }
 
 _CONTEXT_CHARACTERS = 2000
-_RELEVANT = 0.45  # least score of a snippet or a method: what is beside the point costs seconds to read
+_RELEVANT = 0.45
+"""Least score of a snippet or a method: what is beside the point costs seconds to read.
+
+A chunk of usual length that has each of the query's words once scores 0.45 by words. With vectors half of that comes from
+meaning, so a text must be like the query too. A method's score is the share of the words that it has, or its likeness.
+
+The score alone tells too little: words that Fractal Memory has never seen do not count in it, so in «a method to shuffle
+a deck of cards» all weight is on «method». Hence what is shown shares telling words with the mission, or is very like it.
+"""
+_LIKE = 0.6
+"""Likeness from which a text needs no words in common with the mission; score from which one word is enough."""
 _SNIPPETS_A_QUERY = 2
 _KNOWN_METHODS = 6
 _SHARED = 2
@@ -111,8 +120,17 @@ async def delegating(ctx: Context) -> Step:
     # «create a method to» is in every mission, and says nothing of this one.
     taught = teach_phrase(told)
     wanted = taught[2] if taught is not None else told
-    found = (await ctx.services.image.read(_research, queries, ctx.target, wanted)).value
-    snippets, known, similar = found["snippets"], found["known"], found["similar"]
+    memory = ctx.services.memory
+    # All at once: none of them waits for more than one vector of a busy model.
+    methods, *hits = await asyncio.gather(
+        memory.similar(ctx.target, wanted, _KNOWN_METHODS),
+        *(memory.search(query, _SNIPPETS_A_QUERY + _KNOWN_METHODS) for query in queries),
+    )
+    near = [hit["selector"] for hit in methods if _is_near(hit, wanted)]
+    signatures = (await ctx.services.image.read(dispatch.signatures, ctx.target)).value
+    known = [line for line in signatures if line.partition("(")[0] in near]
+    snippets = _snippets([found["results"] for found in hits], telling_words(wanted))
+    similar = near[:_SIMILAR]
     events: list[dict[str, Any]] = [{"event": "artifact", "kind": "context", "snippets": len(snippets)}]
     if similar:
         events.append({"event": "similar", "selectors": similar})
@@ -124,36 +142,37 @@ async def delegating(ctx: Context) -> Step:
     )
 
 
-def _research(view: View, queries: list[str], target: Any, words: str) -> dict[str, Any]:
-    hits = catalog.similar(view, target, words, _KNOWN_METHODS)
-    near = [hit["selector"] for hit in hits if hit["score"] >= _RELEVANT]
-    known = [line for line in dispatch.signatures(view, target) if line.partition("(")[0] in near]
-    return {"snippets": _snippets(view, queries, words), "known": known, "similar": near[:_SIMILAR]}
+def _is_near(method: dict[str, Any], wanted: str) -> bool:
+    """Tell whether a method is so close to the mission that the model should know it."""
+    shared = set(words_of(wanted)) & set(words_of(f"{method['selector']} {method['summary']}"))
+    return bool(method["score"] >= (_RELEVANT if shared else _LIKE))
 
 
-def _snippets(view: View, queries: list[str], words: str) -> list[dict[str, Any]]:
-    """What Fractal Memory has on the queries, once each, within the budget; methods are told of elsewhere.
+def _snippets(found: Sequence[list[dict[str, Any]]], about: set[str]) -> list[dict[str, Any]]:
+    """What Fractal Memory has on each query, once each, within the budget; methods are told of elsewhere.
 
     A snippet must share words of weight with the mission itself: small models follow whatever they are shown.
     """
-    about = telling_words(words)
     snippets: dict[str, dict[str, Any]] = {}
     budget = _CONTEXT_CHARACTERS
-    for query in queries:
-        hits = catalog.search(view, query, _SNIPPETS_A_QUERY + _KNOWN_METHODS, None)
-        told = [
-            hit
-            for hit in hits
-            if hit["metadata"].get("kind") != catalog.METHOD
-            and hit["score"] >= _RELEVANT
-            and len(about & telling_words(hit["text"])) >= min(_SHARED, len(about))
-        ]
+    for hits in found:
+        told = [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD and _is_told(hit, about)]
         for hit in told[:_SNIPPETS_A_QUERY]:
             key = f"{hit['doc_id']}::{hit['chunk']}"
             if key not in snippets and len(hit["text"]) <= budget:
                 budget -= len(hit["text"])
                 snippets[key] = {"id": key, "text": hit["text"]}
     return list(snippets.values())
+
+
+def _is_told(hit: dict[str, Any], about: set[str]) -> bool:
+    """Tell whether a chunk is about what the mission is about; one without telling words is about nothing."""
+    shared = about & telling_words(hit["text"])
+    # A single word may stand in a text by chance; one that says it again and again is about it.
+    enough = _RELEVANT if len(shared) >= _SHARED else _LIKE
+    return bool(
+        hit["likeness"] >= _LIKE or (len(shared) >= max(1, min(_SHARED, len(about))) and hit["score"] >= enough)
+    )
 
 
 async def synthesizing(ctx: Context) -> Step:

@@ -209,6 +209,7 @@ class Commands:
         done = await self._uvm.image.transact(
             learned.rollback, request.target_oid, request.selector, request.version, note=note
         )
+        self._uvm.memory.wake()
         return {"status": "OK", "version": done.value, "tid": done.tid}
 
     async def _create(self, request: wire.Create, peer: Peer, emit: Emit) -> Message:

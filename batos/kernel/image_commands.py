@@ -50,7 +50,10 @@ class ImageCommands:
         while (event := await words.get()) is not _END:
             seq += 1
             await emit({**event, "seq": seq})
-        return {"status": "OK", **await work}
+        told = await work
+        if request.action == "import":
+            self._uvm.memory.wake()
+        return {"status": "OK", **told}
 
     async def _audit(self, files: dict[str, bytes]) -> None:
         """Audit what would become active, where all audits run: in the sandbox.

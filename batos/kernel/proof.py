@@ -26,6 +26,7 @@ from batos.cognition.states import STATES
 from batos.errors import Busy, ModelError
 from batos.image import genesis, migrations, registry
 from batos.image.store import Image
+from batos.memory.service import FractalMemory
 from batos.testing.scripted import ScriptedMind
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ async def _rehearse(services: Services) -> Message:
             await asyncio.to_thread(migrations.migrate, image)
             target = (await image.transact(registry.create, ["genesis_obj"], {}, None)).value
             settings = services.settings.model_copy(update={"approvals": "off", "test_pause": ""})
-            scratch = replace(services, image=image, mind=ScriptedMind(_RULES), settings=settings)
+            mind = ScriptedMind(_RULES)
+            memory = FractalMemory(image, mind.embed, settings.sentence_transformer_model)
+            scratch = replace(services, image=image, mind=mind, memory=memory, settings=settings)
             word = await _mission(scratch, target)
         finally:
             await image.close()

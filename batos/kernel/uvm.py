@@ -129,7 +129,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             hourly=settings.hourly_lessons,
             objects=settings.call_objects,
         )
-        services = Services(self.image, self.mind, self.sandbox, settings)
+        services = Services(self.image, self.mind, self.sandbox, self.memory, settings)
         self._services, self._migrated = services, applied
         self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
         self.keeper = self.caller.witness = Keeper(self)
@@ -239,6 +239,8 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         }
 
     def _narrate(self, record: Record, step: Step) -> None:
+        if step.effect is not None:
+            self.memory.wake()  # a method came in, and waits for its vector
         narrator.step(record, step)
         self.feed.cycle(record, step)
 

@@ -109,7 +109,8 @@ def search(
         vector: What the query means, as a vector; None searches by words alone.
 
     Returns:
-        For each: `doc_id`, `chunk` (its index), `start` and `end` in the source, `text`, `score` (0 to 1), `metadata`.
+        For each: `doc_id`, `chunk` (its index), `start` and `end` in the source, `text`, `score` (0 to 1), `likeness`
+        (of the vectors alone, 0 to 1; 0 where there is none), `metadata`.
     """
     slots = records.slots_of(view)
     if slots is None:
@@ -307,5 +308,6 @@ def _result(view: View, slots: Slots, hit: recall.Found) -> dict[str, Any]:
         "end": chunk.end,
         "text": chunk.text,
         "score": hit.score,
+        "likeness": hit.likeness,
         "metadata": give(view, chunk.metadata),
     }

@@ -185,7 +185,7 @@ def search(
     best = np.argpartition(-scores, count - 1)[:count]
     best = best[np.lexsort((best, -scores[best]))]
     return [
-        Found(number, min(float(scores[number]), 1.0), min(float(likeness[number]), 1.0))
+        Found(number, min(float(scores[number]), 1.0), min(max(float(likeness[number]), 0.0), 1.0))
         for number in best.tolist()
         if scores[number] > 0 and number in slots.numbers
     ]
