@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from batos.client import slash
 from batos.cognition.literals import call
-from batos.errors import BadField, BatosError
+from batos.errors import BadField, Busy
+from batos.memory import readers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
     from batos.client.session import Session
 
 Message = dict[str, Any]
-MAX_FILE = 8 << 20
 PERSONAS = ("ALFRED", "BRICK", "ROBIN", "BABS")
 _TID = re.compile(r"[0-9a-f]{16}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
+_BUSY_SECONDS = 0.5
+_TELL_SECONDS = 1.0
 _PAST = frozenset({"inspect", "history"})
 
 
@@ -61,22 +65,46 @@ async def as_of(session: Session, args: list[str]) -> bool:
 
 
 async def learn(session: Session, args: list[str]) -> bool:
-    """Learn text files, or all of a folder, saying how far it is."""
-    files = _files(args[0])
-    chunks, well = 0, True
-    for number, file in enumerate(files, 1):
+    """Learn a file, or all of a folder that can be read, saying how far it is; what could not be read is told."""
+    files = await asyncio.to_thread(_files, args[0])
+    count, told, well = 0, time.monotonic(), True
+    last: readers.Document | None = None
+    for number, (file, name) in enumerate(files, 1):
         try:
-            reply = await session.client.call(
-                "remember", doc_id=file.name, text=_text(file), metadata={"source": str(file), "by": "Architect"}
-            )
-        except (BatosError, UnicodeDecodeError, OSError) as error:
+            documents = readers.read_file(file, name)
+            while (document := await asyncio.to_thread(next, documents, None)) is not None:
+                await _remember(session, document, wait=False)
+                count, last = count + 1, document
+        except BadField as error:
             well = False
-            session.show.notice(f"{number}/{len(files)} {file.name} was not learned: {error}")
-        else:
-            chunks += int(reply["chunks"])
-            session.show.notice(f"{number}/{len(files)} {file.name}: {reply['chunks']} chunks")
-    session.show.notice(f"Fractal Memory learned {chunks} chunks from {len(files)} file{'s' * (len(files) != 1)}.")
+            session.show.notice(f"{number}/{len(files)} {name} was not learned: {error.message}")
+        if number < len(files) and time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            session.show.notice(f"{number}/{len(files)} files, {_many(count, 'document')}")
+    if last is not None:
+        # Documents are indexed in the order in which they came: when the last is found, all are.
+        await _remember(session, last, wait=True)
+    session.show.notice(f"Fractal Memory learned {_many(count, 'document')} from {_many(len(files), 'file')}.")
     return well
+
+
+def _files(path: str) -> list[tuple[Path, str]]:
+    return list(readers.files_in([Path(path).expanduser()]))
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+async def _remember(session: Session, document: readers.Document, *, wait: bool) -> None:
+    """Hand a document in; while too many wait, again."""
+    while True:
+        try:
+            await session.client.call("remember", **document._asdict(), wait=wait)
+        except Busy:
+            await asyncio.sleep(_BUSY_SECONDS)
+        else:
+            return
 
 
 async def export(session: Session, args: list[str]) -> bool:
@@ -151,21 +179,6 @@ async def _decide(session: Session, args: list[str], verdict: str) -> bool:
         # Nobody here waits for its end yet: it began in another console, or before this one.
         return await session.run({"command": "follow", "cycle_id": cycle}) or verdict == "reject"
     return well
-
-
-def _files(name: str) -> list[Path]:
-    path = Path(name).expanduser()
-    found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    found = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path.parent).parts)]
-    if not found or not path.exists():
-        raise BadField(f"There is no file {path}", "Name a text file, or a folder of them.")
-    return found
-
-
-def _text(file: Path) -> str:
-    if file.stat().st_size > MAX_FILE:
-        raise BadField(f"it has more than {MAX_FILE >> 20} MiB", "Cut it in parts.")
-    return file.read_text(encoding="utf-8")
 
 
 def _nothing(_args: list[str], _target: str) -> Message:

@@ -91,7 +91,7 @@ SLASHES: dict[str, Slash] = {
         least=2,
         most=2,
     ),
-    "learn": Slash("PATH", "learn a text file, or a folder of them", least=1),
+    "learn": Slash("PATH", "learn a file (text, Markdown, Python, JSONL, HTML, PDF), or a folder of them", least=1),
     "forget": Slash("NAME", "forget a text", lambda a, _: {"command": "forget", "doc_id": a[0]}, least=1),
     "cycles": Slash(
         "[STATE]",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batos.errors import Busy, to_wire
 from tests.client.test_session import TEACH, session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from batos.client.bridge import Client
     from tests.client.double import Double
@@ -50,21 +53,59 @@ async def test_the_past_is_asked(kernel: Double, client: Client) -> None:
 
 
 async def test_files_are_learned(kernel: Double, client: Client, tmp_path: Path) -> None:
-    """Each file of a folder is remembered under its name, hidden ones are left; one that is no text is told."""
+    """All that can be read of a folder is handed in as `ingest` would, named by its place; the last is waited for."""
     folder = tmp_path / "notes"
     (folder / ".git").mkdir(parents=True)
-    (folder / ".git" / "x").write_text("hidden")
+    (folder / ".git" / "x.txt").write_text("hidden")
     (folder / "a.txt").write_text("one")
-    (folder / "b.md").write_text("two")
-    kernel.answers["remember"] = ok(chunks=2)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.md").write_text("two")
+    (folder / "c.jsonl").write_text('{"prompt": "Q?", "response": "A."}\n{"text": "three", "id": "t"}\n')
+    (folder / "d.html").write_text("<h1>Head</h1><script>evil()</script><p>four</p>")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    kernel.answers["remember"] = ok(chunks=1)
     one, heard = session(client)
     assert await one.line(f"/learn {folder}")
     learned = [r for r in kernel.heard if r["command"] == "remember"]
-    assert [(r["doc_id"], r["text"]) for r in learned] == [("a.txt", "one"), ("b.md", "two")]
-    assert heard.notices[-1] == "Fractal Memory learned 4 chunks from 2 files."
-    (folder / "c.bin").write_bytes(b"\xff\xfe\x00")
-    assert await one.line(f"/learn {folder / 'c.bin'}") is False
-    assert await one.line(f"/learn {folder / 'nothing'}") is False
+    assert [(r["doc_id"], r["text"], r["metadata"]["format"], r["wait"]) for r in learned] == [
+        ("notes/a.txt", "one", "text", False),
+        ("notes/c.jsonl#0", "Q?\n\nA.", "jsonl", False),
+        ("notes/c.jsonl#t", "three", "jsonl", False),
+        ("notes/d.html", "# Head\n\nfour", "html", False),
+        ("notes/sub/b.md", "two", "markdown", False),
+        ("notes/sub/b.md", "two", "markdown", True),
+    ]
+    assert heard.notices[-1] == "Fractal Memory learned 5 documents from 4 files."
+
+
+async def test_what_cannot_be_learned_is_told(kernel: Double, client: Client, tmp_path: Path) -> None:
+    """A file that is no text is named and the rest learned; a path that is not there is an error."""
+    (tmp_path / "a.pdf").write_bytes(b"no pdf")
+    (tmp_path / "b.txt").write_text("good")
+    kernel.answers["remember"] = ok(chunks=1)
+    one, heard = session(client)
+    assert await one.line(f"/learn {tmp_path}") is False
+    assert "a.pdf was not learned" in heard.notices[-2]
+    assert heard.notices[-1] == "Fractal Memory learned 1 document from 2 files."
+    assert await one.line(f"/learn {tmp_path / 'nothing'}") is False
+    assert "There is no file" in heard.errors[-1].message
+
+
+async def test_learning_waits_while_too_many_wait(
+    kernel: Double, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full queue is no failure: the document is handed in again. How far it is, is said meanwhile."""
+    monkeypatch.setattr("batos.client.errands._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("batos.client.errands._TELL_SECONDS", 0.0)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    answers = [{"status": "ERROR", "error": to_wire(Busy("full"))}] * 2
+    kernel.answers["remember"] = lambda _request, _say: answers.pop() if answers else {"status": "OK", "queued": True}
+    one, heard = session(client)
+    assert await one.line(f"/learn {tmp_path}")
+    names = [r["doc_id"].rpartition("/")[2] for r in kernel.heard if r["command"] == "remember"]
+    assert names == ["a.txt", "a.txt", "a.txt", "b.txt", "b.txt"]
+    assert heard.notices == ["1/2 files, 1 document", "Fractal Memory learned 2 documents from 2 files."]
 
 
 async def test_export_stays_in_its_folder(kernel: Double, client: Client, tmp_path: Path) -> None:
