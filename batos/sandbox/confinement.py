@@ -99,19 +99,20 @@ def fixed_limits() -> list[tuple[int, int]]:
     return [(kind, value) for kind, value in kinds if kind is not None]
 
 
-def limit_resources(fixed: list[tuple[int, int]], cpu_seconds: int, address_space: int) -> None:
+def limit_resources(fixed: list[tuple[int, int]], cpu_seconds: int, address_space: int | None) -> None:
     """Set the hard limits of this process.
 
     Args:
         fixed: What `fixed_limits` gave.
         cpu_seconds: Processor time; a second later it is killed.
-        address_space: Bytes of address space in all.
+        address_space: Bytes of address space in all; None where the system has no such limit.
 
     Raises:
         OSError: A limit that carries the sandbox was refused.
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    if address_space is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     for kind, value in fixed:
         try:
             resource.setrlimit(kind, (value, value))

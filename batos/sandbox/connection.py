@@ -7,9 +7,12 @@ import contextlib
 import os
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batos.sandbox.codec import LENGTH, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _READ_AHEAD = 1 << 18
 
@@ -20,14 +23,16 @@ class Worker(asyncio.Protocol):
     Attributes:
         number: Its number in this kernel.
         frame_limit: Bytes of a frame that it may send; one over it kills it.
+        stop: Has the process killed, by its number, where the system gives no pidfd.
         fault: Why the kernel killed it, where it did so for a fault of the worker.
         exit_status: Its exit status once it has ended: negative for a signal.
         memory_used: Most memory that it held, bytes, once it has ended.
     """
 
-    def __init__(self, number: int, frame_limit: int) -> None:
+    def __init__(self, number: int, frame_limit: int, stop: Callable[[int], None] | None = None) -> None:
         self.number = number
         self.frame_limit = frame_limit
+        self.stop = stop
         self.fault = ""
         self.exit_status: int | None = None
         self.memory_used = 0
@@ -134,6 +139,8 @@ class Worker(asyncio.Protocol):
         if self._handle is not None:
             with contextlib.suppress(OSError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        elif self.stop is not None and self.started.is_set() and self.exit_status is None:
+            self.stop(self.number)
 
     def _wanted(self) -> int:
         size: int = LENGTH.unpack_from(self._buffer)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -19,6 +20,7 @@ import batos
 from batos.errors import SandboxRefused
 from batos.sandbox.codec import KernelCodec, ProtocolFault
 from batos.sandbox.connection import Worker
+from batos.sandbox.walls import send
 
 if TYPE_CHECKING:
     from batos.sandbox.world import Limits
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 _MESSAGE_LIMIT = 1 << 12
 _START_SECONDS = 20.0
 _SPAWN_SECONDS = 10.0
+_END_SECONDS = 2.0
+_DATAGRAM_ROOM = 1 << 18
+_FULL = (errno.EAGAIN, errno.ENOBUFS)
 _RESTARTS = (0.0, 0.1, 0.5, 2.0)
 _HASH_SEED = "20260101"
 _FRAME_ROOM = 1 << 17
@@ -56,7 +61,7 @@ class Pool:
     Args:
         size: Idle workers.
         limits: What their resource limits are made from.
-        settings: What the zygote is told: `uid`, `modules`, `bare`, and which layers to put up.
+        settings: What the zygote is told: `level`, `uid`, `modules`, `bare`, and which layers to put up.
     """
 
     def __init__(self, size: int, limits: Limits, settings: dict[str, Any]) -> None:
@@ -68,6 +73,8 @@ class Pool:
         self._limits = limits
         self._settings = settings
         self._reuse = bool(settings.get("reuse"))
+        # Whether the system ends a process with its parent, and gives descriptors to kill by.
+        self._bound = settings["level"] == "full"
         self._idle: deque[Worker] = deque()
         self._workers: dict[int, Worker] = {}
         self._numbers = itertools.count(1)
@@ -87,8 +94,7 @@ class Pool:
         Raises:
             SandboxRefused: It does not start.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours, theirs = self._control_pair()
         try:
             self._process = await _launch(theirs, self._settings)
         finally:
@@ -109,6 +115,25 @@ class Pool:
         self._control = ours
         loop.add_reader(ours.fileno(), self._listen)
         self._up.set()
+        if not self._bound:
+            self._start(self._watch(self._process, ours))
+
+    def _control_pair(self) -> tuple[socket.socket, socket.socket]:
+        """Make the socket pair between kernel and zygote; it keeps messages apart, as each system can."""
+        kind = socket.SOCK_SEQPACKET if self._bound else socket.SOCK_DGRAM
+        pair = socket.socketpair(socket.AF_UNIX, kind)
+        if not self._bound:
+            for end in pair:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _DATAGRAM_ROOM)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _DATAGRAM_ROOM)
+        pair[0].setblocking(False)
+        return pair
+
+    async def _watch(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+        """Hear of the zygote's end where its socket does not tell."""
+        await process.wait()
+        if self._control is control:
+            self._lost()
 
     def _same_walls(self, report: dict[str, Any]) -> dict[str, Any]:
         """Take a zygote's report; one that came up weaker than the first was never proven.
@@ -206,7 +231,7 @@ class Pool:
         await self._wait_up()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        worker = Worker(next(self._numbers), frame_limit(limits))
+        worker = Worker(next(self._numbers), frame_limit(limits), None if self._bound else self._stop)
         seconds = max(limits.seconds, self._limits.seconds)
         request = {"id": worker.number, "cpu": int(seconds) + 2, "memory": limits.memory_mb << 20}
         try:
@@ -230,16 +255,28 @@ class Pool:
         if self._broken or self._closing:
             raise SandboxRefused(self._broken or "the sandbox is closed")
 
-    async def _request(self, message: bytes, descriptor: int) -> None:
+    async def _request(self, message: bytes, *descriptors: int) -> None:
         while True:
             if self._control is None:
                 raise OSError("no zygote")
             try:
-                socket.send_fds(self._control, [message], [descriptor])
-            except BlockingIOError:
+                send(self._control, message, descriptors)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
                 await asyncio.sleep(0.001)
             else:
                 return
+
+    def _stop(self, number: int) -> None:
+        """Have the zygote kill a worker."""
+        if self._control is not None and not self._closing:
+            self._start(self._beg(ormsgpack.packb({"kill": number})))
+
+    async def _beg(self, message: bytes) -> None:
+        # A zygote that has gone took its workers with it.
+        with contextlib.suppress(OSError):
+            await self._request(message)
 
     def _refill(self) -> None:
         """Order what the pool lacks, all at once: the zygote forks one while another gets ready."""
@@ -279,7 +316,7 @@ class Pool:
                 for descriptor in descriptors:
                     os.close(descriptor)
             else:
-                worker.adopt(descriptors[0])
+                worker.adopt(descriptors[0] if descriptors else None)
         elif worker := self._workers.pop(word["exit"], None):
             worker.finish(word["status"], word["rss"])
 
@@ -317,6 +354,11 @@ class Pool:
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
+            if not self._bound:
+                # It takes its workers along, which nobody else would.
+                self._process.terminate()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), _END_SECONDS)
             self._process.kill()
         await self._process.wait()
         self._process = None

@@ -12,6 +12,7 @@ from batos.guardian.modules import PURE_MODULES
 from batos.sandbox.call import Call, Candidate
 from batos.sandbox.pool import Pool, ZygoteLost
 from batos.sandbox.tasks import audit_in_worker, probe_workers, verdict
+from batos.sandbox.walls import LEVELS, refusal
 from batos.sandbox.world import Audit, Limits, Outcome, World
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Audit", "Limits", "Outcome", "Sandbox", "World"]
 
-_LEVELS = {"auto": "full", "full": "full", "seatbelt": "seatbelt", "job": "job"}
+_ELSEWHERE = "Everything but generated code works meanwhile; docs/security.md tells what each system has."
 _RUNS = 3
 
 
@@ -40,7 +41,7 @@ class Sandbox:
 
     Attributes:
         refusal: Why generated code is refused, or None.
-        level: `full` when every wall that it takes stands, `none` otherwise.
+        level: `full` or `seatbelt` when every wall that it takes stands, `none` otherwise.
         layers: What each wall is, as zygote, worker and self-test found it.
     """
 
@@ -60,10 +61,11 @@ class Sandbox:
         self.refusal: SandboxRefused | None = SandboxRefused("the sandbox has not been started")
         self.level = "none"
         self.layers: dict[str, Any] = {}
-        self._require = _LEVELS[require]
+        self._require = require
+        self._level = next((name for name, level in LEVELS.items() if level.system == sys.platform), "full")
         self._limits = limits or Limits()
         self._modules = sorted(modules or PURE_MODULES)
-        settings = {"uid": uid, "modules": self._modules, "bare": bare, "reuse": reuse}
+        settings = {"uid": uid, "modules": self._modules, "bare": bare, "reuse": reuse, "level": self._level}
         settings |= {wall: wall not in without for wall in ("seccomp", "landlock", "namespaces", "rlimits")}
         self._pool = Pool(pool, self._limits, settings)
         self._turn = asyncio.Semaphore(calls)
@@ -71,22 +73,21 @@ class Sandbox:
 
     async def start(self) -> None:
         """Start the zygote and prove the walls in a real worker; what is amiss stands in `refusal` afterwards."""
-        if self._require != "full" or sys.platform != "linux":
-            self.refusal = SandboxRefused(
-                f"there is no sandbox of level {self._require!r} on {sys.platform} in this version",
-                "Run the kernel on Linux; generated code is refused meanwhile, everything else works.",
-            )
+        why = refusal(self._require, sys.platform)
+        if why:
+            self.refusal = SandboxRefused(why, _ELSEWHERE)
             return
+        level = self._level
         try:
             await self._pool.open()
-            probes, trace_killed = await probe_workers(self._pool, self._limits)
+            probes, killed = await probe_workers(self._pool, self._limits, level)
         except (BatosError, OSError) as error:
             self.refusal = SandboxRefused(f"the sandbox does not start: {error}")
             return
         zygote = dict(self._pool.report)
         self.layers = {"process": True, **zygote.pop("worker", {}), **zygote, "probes": len(probes) + 1}
-        missing = verdict(self.layers, probes, trace_killed=trace_killed)
-        self.level = "none" if missing else "full"
+        missing = verdict(level, self.layers, probes, killed=killed)
+        self.level = "none" if missing else level
         self.layers["missing"] = missing
         self.refusal = SandboxRefused(f"the sandbox lacks {', '.join(missing)}", missing=missing) if missing else None
 

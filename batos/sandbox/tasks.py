@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.codec import CodecError
 from batos.sandbox.codec import KernelCodec
+from batos.sandbox.walls import LEVELS
 from batos.sandbox.world import Audit
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 AUDIT_SECONDS = 10.0
 SOURCE_LIMIT = 1 << 16
-_FORBIDDEN_CALL = -31
 _FIELDS: dict[str, type] = {
     "source": str, "mends": list, "findings": list, "signature": str, "parameters": list, "summary": str,
     "slots": list, "idle": bool,
@@ -54,38 +54,40 @@ def _refused(source: str, message: str) -> Audit:
     return Audit(source=source, findings=[finding])
 
 
-async def probe_workers(pool: Pool, limits: Limits) -> tuple[dict[str, bool], bool]:
-    """Try the walls in two workers.
+async def probe_workers(pool: Pool, limits: Limits, level: str) -> tuple[dict[str, bool], bool]:
+    """Try the walls of a level in two workers.
 
     Returns:
-        What `selftest.probe` found, and whether the deadly call killed its worker.
+        What `selftest.probe` found, and whether the deadly attempt killed its worker.
     """
-    probes = await _ask(pool, _probe_task(limits, deadly=False), "probed", AUDIT_SECONDS)
+    probes = await _ask(pool, _probe_task(limits, level, ""), "probed", AUDIT_SECONDS)
     worker = await pool.take()
-    await _talk(worker, _probe_task(limits, deadly=True), AUDIT_SECONDS, wait_for_end=True)
+    await _talk(worker, _probe_task(limits, level, LEVELS[level].deadly), AUDIT_SECONDS, wait_for_end=True)
     found = probes if type(probes) is dict else {"survival": False}
-    return {str(name): stopped is True for name, stopped in found.items()}, worker.exit_status == _FORBIDDEN_CALL
+    return {str(name): stopped is True for name, stopped in found.items()}, worker.exit_status == LEVELS[level].status
 
 
-def verdict(layers: dict[str, Any], probes: dict[str, bool], *, trace_killed: bool) -> list[str]:
-    """Say what is missing for the level `full`; an empty list: nothing.
+def verdict(level: str, layers: dict[str, Any], probes: dict[str, bool], *, killed: bool) -> list[str]:
+    """Say what is missing for a level; an empty list: nothing.
 
     Args:
+        level: One of `LEVELS`.
         layers: What zygote and worker say that they achieved.
         probes: What `selftest.probe` found.
-        trace_killed: Whether the deadly call killed its worker.
+        killed: Whether the deadly attempt killed its worker.
     """
-    missing = [name for name in ("seccomp", "rlimits") if not layers.get(name)]
-    if not layers.get("landlock") and not layers.get("namespaces"):
-        missing.append("landlock or namespaces")
+    wanted = LEVELS[level]
+    missing = [name for name in wanted.carries if not layers.get(name)]
+    if wanted.one_of and not any(layers.get(name) for name in wanted.one_of):
+        missing.append(" or ".join(wanted.one_of))
     missing += [f"the wall against «{name}»" for name, stopped in probes.items() if not stopped]
-    if not trace_killed:
-        missing.append("the wall against «trace»")
+    if not killed:
+        missing.append(f"the wall against «{wanted.deadly}»")
     return missing
 
 
-def _probe_task(limits: Limits, *, deadly: bool) -> bytes:
-    return KernelCodec().pack(["probe", {"memory": limits.memory_mb << 20, "deadly": deadly}])
+def _probe_task(limits: Limits, level: str, deadly: str) -> bytes:
+    return KernelCodec().pack(["probe", {"memory": limits.memory_mb << 20, "level": level, "deadly": deadly}])
 
 
 async def _ask(pool: Pool, task: bytes, word: str, seconds: float) -> Any:

@@ -71,8 +71,8 @@ async def test_one_of_two_second_walls_is_enough():
 def test_the_verdict_names_each_hole():
     """A probe that was not stopped, or a deadly call that was survived, is named."""
     layers = {"seccomp": True, "rlimits": True, "landlock": 7, "namespaces": []}
-    assert verdict(layers, {"open": True}, trace_killed=True) == []
-    holes = verdict(layers, {"open": False, "fork": True}, trace_killed=False)
+    assert verdict("full", layers, {"open": True}, killed=True) == []
+    holes = verdict("full", layers, {"open": False, "fork": True}, killed=False)
     assert holes == ["the wall against «open»", "the wall against «trace»"]
 
 
