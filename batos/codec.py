@@ -266,7 +266,12 @@ def _scalar_in(code: int, payload: bytes) -> Any:
 def _datetime_in(text: str) -> dt.datetime:
     stamp, bracket, zone = text.partition("[")
     value = dt.datetime.fromisoformat(stamp)
-    return value.astimezone(ZoneInfo(zone.rstrip("]"))) if bracket else value
+    if not bracket:
+        return value
+    place = ZoneInfo(zone.rstrip("]"))
+    # A time that a clock skips, or shows twice, is the one of its offset; the zone's rules may have changed since.
+    told = (value.replace(tzinfo=place, fold=fold) for fold in (0, 1))
+    return next((one for one in told if one.utcoffset() == value.utcoffset()), value.astimezone(place))
 
 
 PLAIN = Codec()

@@ -11,7 +11,7 @@ BODIES = {
     "leave": "    import os\n    os._exit(3)\n",
     "kill_parent": "    import os\n    os.kill(os.getppid(), 9)\n",
     "read_keys": "    return open('keys/server.key_secret').read()\n",
-    "flood": "    while True:\n        print('x' * 10000)\n",
+    "flood": "    while True:\n        print('x' * 10000)\n    return 0\n",
 }
 EXPECTED = {
     "forever": "DeadlineExceeded",

