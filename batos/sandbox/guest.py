@@ -12,12 +12,12 @@ import keyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from batos.codec import Codec, CodecError
+from batos.sandbox.slots import SCALARS, Slots
 from batos.sandbox.world import PROTOCOL_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SCALARS = (str, int, float, bool, type(None), bytes)
 _MISSING: Any = object()
 
 
@@ -146,65 +146,6 @@ def absent(name: str) -> str:
     return f"no slot {name!r}; set it first, or read it with getattr(self, {name!r}, default)"
 
 
-class Slots:
-    """What this activation knows of one object."""
-
-    def __init__(self, packed: dict[str, bytes], large: list[str], understands: list[str]) -> None:
-        self.packed = packed
-        self.large = set(large)
-        self.understands = frozenset(understands)
-        self.values: dict[str, Any] = {}
-        self.baseline: dict[str, bytes] = {}
-        self.dirty: set[str] = set()
-
-    def settle(self, encode: Callable[[Any], bytes]) -> bool:
-        """Look for values that changed in place since they were last looked at.
-
-        Returns:
-            Whether there was one.
-
-        Raises:
-            TypeError: A slot holds what is not plain data.
-        """
-        changed = False
-        for name, value in self.values.items():
-            if type(value) in _SCALARS:
-                continue
-            try:
-                now = encode(value)
-            except CodecError as error:
-                raise TypeError(f"the slot {name!r} cannot hold this: {error}") from None
-            if self.baseline.get(name, now) != now:
-                self.dirty.add(name)
-                changed = True
-            self.baseline[name] = now
-        return changed
-
-    def refresh(self, packed: dict[str, bytes], gone: list[str], codec: Codec) -> None:
-        """Take in what a callee changed; containers that the method already holds change in place."""
-        for name in gone:
-            for known in (self.packed, self.values, self.baseline):
-                known.pop(name, None)
-        for name, data in packed.items():
-            old = self.values.get(name)
-            fresh = codec.unpack(data) if type(old) in (list, dict, set) else None
-            if fresh is not None and type(fresh) is type(old):
-                _overwrite(old, fresh)
-                self.baseline[name] = codec.pack(old)
-            else:
-                self.values.pop(name, None)
-                self.baseline.pop(name, None)
-                self.packed[name] = data
-
-
-def _overwrite(old: Any, fresh: Any) -> None:
-    if isinstance(old, list):
-        old[:] = fresh
-    else:
-        old.clear()
-        old.update(fresh)
-
-
 class Activation:
     """The state of the one activation of this process."""
 
@@ -215,6 +156,9 @@ class Activation:
         self._things: dict[bytes, UvmObject] = {}
         self._slots: dict[bytes, Slots] = {}
         self._unflagged: dict[bytes, set[str]] = {}
+        self._moment = 0
+        self._writers: dict[str, dict[bytes, int]] = {}
+        self._unmoved: set[tuple[bytes, bytes, str]] = set()
 
     def _reference_in(self, handle: bytes) -> UvmObject:
         return self._things.setdefault(handle, UvmObject(handle))
@@ -224,19 +168,22 @@ class Activation:
         self._me = handle_of(me)
         self._slots = {}
         self._unflagged = {}
+        self._writers = {}
+        self._unmoved = set()
         _read_before.clear()
-        self._know(self._me, Slots(*loaded))
+        self._know(self._me, Slots(self._moment, *loaded))
 
     def _know(self, handle: bytes, slots: Slots) -> Slots:
         self._slots[handle] = slots
-        _read_before[handle] = slots.values
+        _read_before[handle] = slots.seen
         return slots
 
     def slots(self, handle: bytes) -> Slots:
         """Give what is known of an object; asks the kernel the first time."""
         known = self._slots.get(handle)
         if known is None:
-            known = self._know(handle, Slots(*self.ask(["load", self._things[handle], self.delta()])))
+            loaded = self.ask(["load", self._things[handle], self.delta()])
+            known = self._know(handle, Slots(self._moment, *loaded))
         return known
 
     def read(self, handle: bytes, name: str) -> Any:
@@ -244,17 +191,52 @@ class Activation:
         if name.startswith("_"):
             return self._read_reserved(handle, name)
         known = self.slots(handle)
+        if name in self._writers and (writers := self._others(handle, known, name)):
+            self._look_again(handle, known, name, writers)
         if name in known.values:
-            return known.values[name]
+            return known.seen.setdefault(name, known.values[name])
         if name in known.large:
             known.packed[name] = self.ask(["slot", self._things[handle], name])
             known.large.discard(name)
         if name not in known.packed:
             return _MISSING
-        value = known.values[name] = self.codec.unpack(known.packed.pop(name))
-        if type(value) not in _SCALARS:
+        value = known.values[name] = known.seen[name] = self.codec.unpack(known.packed.pop(name))
+        if type(value) not in SCALARS:
             known.baseline[name] = self.codec.pack(value)
         return value
+
+    def _others(self, handle: bytes, known: Slots, name: str) -> list[bytes]:
+        """Whose write of this slot may show through an object since it was loaded, because it inherits from them."""
+        if name in known.mine:
+            return []
+        return [
+            writer
+            for writer, moment in self._writers[name].items()
+            if writer != handle and moment > known.moment and (handle, writer, name) not in self._unmoved
+        ]
+
+    def _look_again(self, handle: bytes, known: Slots, name: str, writers: list[bytes]) -> None:
+        """Load an object anew; whose write did not show through it then need not be thought of again."""
+        thing = self._things[handle]
+        packed, large, understands = self.ask(["load", thing, self.delta()])
+        for held in [slot for slot in large if slot in known.values or slot == name]:
+            packed[held] = self.ask(["slot", thing, held])
+        known.renew(packed, large, self.codec, self._moment)
+        known.understands = frozenset(understands)
+        for writer in writers:
+            written = self._slots[writer].values
+            if name in written and packed.get(name) != self.codec.pack(written[name]):
+                self._unmoved.add((handle, writer, name))
+
+    def _wrote(self, handle: bytes, name: str) -> None:
+        """Note that others may show another value under this name from now on."""
+        self._moment += 1
+        self._writers.setdefault(name, {})[handle] = self._moment
+        if name == "parents":
+            self._unmoved.clear()
+        for other, known in self._slots.items():
+            if other != handle and name in known.seen and self._others(other, known, name):
+                del known.seen[name]
 
     def _read_reserved(self, handle: bytes, name: str) -> Any:
         if name == "_p_changed":
@@ -273,7 +255,9 @@ class Activation:
         if type(value) is Message:
             value._refuse()  # noqa: SLF001
         known = self.slots(handle)
-        known.values[name] = value
+        known.values[name] = known.seen[name] = value
+        known.mine.add(name)
+        self._wrote(handle, name)
         known.baseline.pop(name, None)
         known.packed.pop(name, None)
         known.large.discard(name)
@@ -291,8 +275,9 @@ class Activation:
 
     def _settle(self) -> None:
         for handle, known in self._slots.items():
-            if known.settle(self.codec.pack):
+            for name in known.settle(self.codec.pack):
                 self._unflagged.setdefault(handle, set()).update(known.dirty)
+                self._wrote(handle, name)
 
     def delta(self) -> list[Any]:
         """Give what changed since the last delta: `[object, {slot: value}]` each."""
@@ -312,6 +297,8 @@ class Activation:
         """Send a message and wait for its answer; the callee sees what this method has written."""
         question = ["send", target, selector, list(args), kwargs, self.delta(), self.print_out()]
         value, refreshed = self.ask(question)
+        if refreshed:
+            self._unmoved.clear()
         for thing, packed, gone in refreshed:
             self._slots[handle_of(thing)].refresh(packed, gone, self.codec)
         return value
