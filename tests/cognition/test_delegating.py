@@ -18,6 +18,7 @@ from batos.image.store import Image
 from batos.memory import catalog, golden
 from batos.memory.service import FractalMemory
 from batos.testing.scripted import ScriptedMind
+from tests.memory.weights import MODEL, embedding_mind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -82,7 +83,7 @@ async def _told(services: Services, intent: str, *queries: str) -> dict[str, Any
 async def _woven(services: Services) -> None:
     """Give all documents vectors."""
     services.memory.begin_weaving()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (await services.image.read(catalog.statistics)).value["unwoven"]:
             await asyncio.sleep(0.01)
 
@@ -104,6 +105,27 @@ async def test_what_is_to_the_point_comes_in(services: Services, intent: str, pr
     await services.image.transact(golden.index_golden, golden.read_codex(CODEX))
     told = await _told(services, intent)
     assert [snippet["text"].splitlines()[0] for snippet in told["retrieved_context"]][:1] == [prompt]
+
+
+@pytest.mark.real
+async def test_real_vectors_tell_the_point_too(services: Services) -> None:
+    """With the real embedding model the same missions are told of the codex, and the same ones are not."""
+    mind = embedding_mind()
+    memory = FractalMemory(services.image, mind.embed, MODEL)
+    try:
+        await services.image.transact(golden.index_golden, golden.read_codex(CODEX))
+        await memory.start()
+        meant = dataclasses.replace(services, memory=memory)
+        await _woven(meant)
+        for intent in PLAIN:
+            told = await _told(meant, intent, intent, "python method", "python function")
+            assert told["retrieved_context"] == [], intent
+        for intent, prompt in TELLING:
+            told = await _told(meant, intent)
+            assert [snippet["text"].splitlines()[0] for snippet in told["retrieved_context"]][:1] == [prompt]
+    finally:
+        await memory.close()
+        await mind.close()
 
 
 async def test_meaning_tells_of_what_shares_no_word(services: Services) -> None:
