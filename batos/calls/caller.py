@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from batos.calls.lessons import Budget, Learn, Lessons, Unlearned
+from batos.calls.lessons import Asker, Budget, Learn, Lessons, Unlearned
 from batos.calls.overlay import NEW_OBJECTS, Opening, Overlay, opening
 from batos.codec import Ref
 from batos.errors import BadField, BatosError, CodeError, Conflict, MessageNotUnderstood, NotAllowed
@@ -127,7 +127,8 @@ class Caller:
                 raise NotAllowed("A primitive cannot run in the past", "Send it without `as_of`.")
             result = await self._primitives(looked.primitive, ref, args, kwargs)
             return Sent(result, self._image.statistics()["tid"])
-        lessons = Lessons(self._learn if learn and at is None else None, self._generations, self._budget)
+        teacher = self._learn if learn and at is None else None
+        lessons = Lessons(Asker(ref, selector), teacher, self._generations, self._budget)
         try:
             sent = await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:

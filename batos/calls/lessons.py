@@ -10,17 +10,24 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.errors import MessageNotUnderstood
 
 if TYPE_CHECKING:
     from batos.codec import Ref
 
-Learn = Callable[["Ref", str, list[Any], dict[str, Any]], Awaitable[bool]]
-"""Has a message of a method understood by its receiver; False when that failed."""
+Learn = Callable[["Ref", str, list[Any], dict[str, Any], "Asker"], Awaitable[bool]]
+"""Has a message of a method understood by its receiver, for the call that it came up in; False when that failed."""
 
 HOUR = 3600.0
+
+
+class Asker(NamedTuple):
+    """The top-level call in which a message came up that nobody understands: its receiver and its selector."""
+
+    receiver: Ref
+    selector: str
 
 
 class Unlearned(MessageNotUnderstood):
@@ -55,12 +62,14 @@ class Lessons:
     """What one top-level call may still have learned.
 
     Args:
+        asker: The call.
         learn: Starts the mission and waits for its end; None: nothing is learned.
         generations: Missions of this call.
         budget: Missions of all calls.
     """
 
-    def __init__(self, learn: Learn | None, generations: int, budget: Budget) -> None:
+    def __init__(self, asker: Asker, learn: Learn | None, generations: int, budget: Budget) -> None:
+        self._asker = asker
         self._learn = learn
         self._left = generations
         self._budget = budget
@@ -82,5 +91,5 @@ class Lessons:
         self._left -= 1
         self._budget.spend()
         selector = str(gap.details["selector"])
-        if not await self._learn(gap.receiver, selector, *gap.said):
+        if not await self._learn(gap.receiver, selector, *gap.said, self._asker):
             self._tried.add((gap.receiver, selector))

@@ -33,8 +33,8 @@ class Mandate:
         source: The Architect's own source.
         request_id: The requester's durable name for the request, or empty.
         body_hash: sha256 of the whole request, to tell another one with the same name.
-        origin: Who asks where no requester does: `heartbeat`, `self-repair`, `method`.
-        depth: How deep in other missions' calls it came up; 0 for a requester's own.
+        origin: Who asks where no requester does: `heartbeat`, `self-repair`, `method SELECTOR of OBJECT`.
+        depth: How deep in calls it came up: 0 for a requester's own, 1 for a message that a method sent.
     """
 
     target: str | Ref

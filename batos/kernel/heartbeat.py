@@ -191,7 +191,7 @@ def _is_open(view: View, record: Row) -> bool:
     error = (record.get("error") or {}).get("type")
     if (
         record["kind"] != "mission"
-        or record.get("origin")
+        or (record.get("origin") and not record.get("depth"))
         or not record.get("ended")
         or error in ("Cancelled", "UnknownTarget")
     ):

@@ -10,6 +10,7 @@ from batos.cognition.orchestrator import Mandate
 from batos.errors import BatosError, Stopping
 
 if TYPE_CHECKING:
+    from batos.calls.lessons import Asker
     from batos.codec import Ref
     from batos.kernel.bridge import Message
     from batos.kernel.uvm import BatOS_UVM
@@ -23,10 +24,11 @@ class Learner:
     def __init__(self, uvm: BatOS_UVM) -> None:
         self._uvm = uvm
 
-    async def learn(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    async def learn(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], asker: Asker) -> bool:
         """Start the mission, or join the one that is on its way; tell whether the message is understood now.
 
-        The message itself is sent by the call that begins again, so the mission does not proceed.
+        The message itself is sent by the call that begins again, so the mission does not proceed. The call waits for it, so
+        it is nested: it takes no worker's place, and its provenance names the call.
 
         Raises:
             Stopping: The kernel is going down.
@@ -37,7 +39,14 @@ class Learner:
             request = wire.read_request(message)
             assert isinstance(request, wire.InitiateCognitiveCycle)
             asked = request.mission_brief.model_dump(exclude_unset=True)
-            mandate = Mandate(target=receiver, brief=asked, brief_hash=plain.brief_hash(brief), proceed=False)
+            mandate = Mandate(
+                target=receiver,
+                brief=asked,
+                brief_hash=plain.brief_hash(brief),
+                proceed=False,
+                origin=f"method {asker.selector} of {asker.receiver.hex}",
+                depth=1,
+            )
             cycle_id = await self._uvm.orchestrator.accept(mandate)
             word = await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)
         except Stopping:

@@ -33,8 +33,10 @@ class Teacher:
         self.image = image
         self.fails = fails
         self.asked: list[tuple] = []
+        self.askers: list[tuple] = []
 
-    async def __call__(self, ref, selector, args, kwargs) -> bool:
+    async def __call__(self, ref, selector, args, kwargs, asker) -> bool:
+        self.askers.append(asker)
         self.asked.append((ref, selector, args, kwargs))
         if self.fails:
             return False
@@ -58,6 +60,7 @@ async def test_a_missing_message_is_learned_and_the_call_begins_again(image, san
     assert image.read_now(mirrors.inspect, ref).value["slots"]["calls"] == 1
     assert (await caller.send(ref, "total", [1], {})).result == 4
     assert len(teacher.asked) == 2
+    assert teacher.askers == [(ref, "total")] * 2
 
 
 async def test_what_cannot_be_learned_is_an_error_that_code_may_catch(image, sandbox):
