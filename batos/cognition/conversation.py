@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batos.image.store import Image
-    from batos.image.view import View
+    from batos.memory.service import FractalMemory
     from batos.mind.protocol import Mind
 
 VOICES = ("ROBIN", "BRICK")
@@ -77,21 +77,24 @@ class Contrapunto:
     """One conversation turn.
 
     Args:
-        image: Where codices and Fractal Memory are.
+        image: Where the codices are.
+        memory: What is known.
         mind: Who speaks.
         on_token: Hears the persona and the pieces of text as they come; what is taken back is never heard.
     """
 
-    def __init__(self, image: Image, mind: Mind, on_token: Callable[[str, str], None]) -> None:
+    def __init__(self, image: Image, memory: FractalMemory, mind: Mind, on_token: Callable[[str, str], None]) -> None:
         self._image = image
+        self._memory = memory
         self._mind = mind
         self._on_token = on_token
 
     async def speak(self, text: str, persona: str, before: Sequence[Utterance]) -> Utterance:
         """Let a persona answer, after those who spoke before; a second try where it does not refer to the last of them."""
-        seen = (await self._image.read(_ground, text, persona)).value
-        messages = _messages(seen, text, before)
-        sources = [{key: hit[key] for key in ("doc_id", "chunk", "score")} for hit in seen["hits"]]
+        codex = (await self._image.read(codex_of, f"{persona.lower()}_prototype_obj")).value
+        hits = _near((await self._memory.search(text, _SOURCES))["results"])
+        messages = _messages(codex, hits, text, before)
+        sources = [{key: hit[key] for key in ("doc_id", "chunk", "score")} for hit in hits]
         if not before:
             return Utterance(persona, await self._generate(persona, messages, ""), sources)
         last = before[-1]
@@ -142,22 +145,22 @@ class _Held:
             self._hear(self._text)
 
 
-def _ground(view: View, text: str, persona: str) -> dict[str, Any]:
-    hits = [hit for hit in catalog.search(view, text, _SOURCES, None) if hit["metadata"].get("kind") != catalog.METHOD]
-    best = max((hit["score"] for hit in hits), default=0.0)
-    near = [hit for hit in hits if hit["score"] >= max(_RELEVANT, best / 2)]
-    return {"codex": codex_of(view, f"{persona.lower()}_prototype_obj"), "hits": near}
+def _near(hits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    told = [hit for hit in hits if hit["metadata"].get("kind") != catalog.METHOD]
+    best = max((hit["score"] for hit in told), default=0.0)
+    return [hit for hit in told if hit["score"] >= max(_RELEVANT, best / 2)]
 
 
-def _messages(seen: dict[str, Any], text: str, before: Sequence[Utterance]) -> tuple[dict[str, str], ...]:
-    codex = seen["codex"]
+def _messages(
+    codex: dict[str, Any], hits: Sequence[dict[str, Any]], text: str, before: Sequence[Utterance]
+) -> tuple[dict[str, str], ...]:
     system = (
         f"You are {codex.get('core_identity')}. {codex.get('portrait', '')} {codex.get('voice', '')}"
         " Answer the Architect in a few sentences. Keep to what Fractal Memory says, and say so where it says nothing."
     )
     parts = []
-    if seen["hits"]:
-        told = "\n".join(f"[{number}] {hit['text']}" for number, hit in enumerate(seen["hits"], 1))
+    if hits:
+        told = "\n".join(f"[{number}] {hit['text']}" for number, hit in enumerate(hits, 1))
         parts.append(f"From Fractal Memory:\n{told}\n")
     parts.append(f"The Architect says: {text}")
     parts += [f"\n{said.persona} answered: {said.text}" for said in before]

@@ -10,7 +10,6 @@ from batos.cognition.acceptance import Mandate
 from batos.cognition.conversation import Contrapunto, voices
 from batos.errors import CodeError, UnknownTarget, to_wire
 from batos.image import dispatch, failures
-from batos.memory import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,8 +62,12 @@ class CognitionCommands:
         return await self._uvm.orchestrator.follow(cycle_id, 0, emit)
 
     async def _capabilities(self, request: wire_cognition.Capabilities, peer: Peer, emit: Emit) -> Message:
-        found = (await self._uvm.image.read(_capabilities, request.target_oid, request.query, request.limit)).value
-        return {"status": "OK", "capabilities": found}
+        ref, rows = (await self._uvm.image.read(_capabilities, request.target_oid)).value
+        if request.query:
+            lines = {row["selector"]: row["signature"] for row in rows}
+            hits = await self._uvm.memory.similar(ref, request.query, request.limit)
+            rows = [{**hit, "signature": lines.get(hit["selector"], hit["selector"])} for hit in hits]
+        return {"status": "OK", "capabilities": rows[: request.limit]}
 
     async def _failures(self, request: wire_cognition.Failures, peer: Peer, emit: Emit) -> Message:
         listed = (await self._uvm.image.study(failures.listing, request.selector, request.limit)).value
@@ -98,7 +101,7 @@ class CognitionCommands:
         def heard(persona: str, text: str) -> None:
             pieces.put_nowait({"event": "token", "persona": persona, "text": text})
 
-        talk = Contrapunto(self._uvm.image, self._uvm.mind, heard)
+        talk = Contrapunto(self._uvm.image, self._uvm.memory, self._uvm.mind, heard)
         pumping = asyncio.create_task(pump(), name="converse")
         said: list[Utterance] = []
         try:
@@ -112,13 +115,9 @@ class CognitionCommands:
         return {"status": "OK", "utterances": [item.plain() for item in said]}
 
 
-def _capabilities(view: View, target: str | Ref, query: str | None, limit: int) -> list[Message]:
-    """The methods that an object understands: with a query those that mean something close, best first, else all by name."""
+def _capabilities(view: View, target: str | Ref) -> tuple[Ref, list[Message]]:
+    """An object, and the methods that it understands by name."""
     ref = view.ref(view.resolve(target))
-    signatures = {line.partition("(")[0]: line for line in dispatch.signatures(view, ref)}
-    if query:
-        hits = catalog.similar(view, ref, query, limit)
-        return [{**hit, "signature": signatures.get(hit["selector"], hit["selector"])} for hit in hits]
     told = dispatch.summaries(view, ref)
-    rows = [{"selector": name, "signature": line, "summary": told.get(name, "")} for name, line in signatures.items()]
-    return rows[:limit]
+    lines = {line.partition("(")[0]: line for line in dispatch.signatures(view, ref)}
+    return ref, [{"selector": name, "signature": line, "summary": told.get(name, "")} for name, line in lines.items()]

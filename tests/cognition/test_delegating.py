@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batos.cognition.services import Context, Services
 from batos.cognition.states import delegating
 from batos.image import methods
-from batos.image.migrations import migrate
-from batos.image.store import Image
 from batos.memory import catalog, golden
 from batos.memory.service import FractalMemory
-from batos.testing.scripted import ScriptedMind
+from tests.cognition.knowing import woven
 from tests.memory.weights import MODEL, embedding_mind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
     from batos.image.view import View
 
 CODEX = Path(__file__).parents[2] / "persona_codex.jsonl"
-AXES = {"sting": 0, "wasp": 0, "sea": 1, "ship": 1}
 PLAIN = [
     "create a method to shuffle a deck of cards",
     "create a method to convert miles to kilometres",
@@ -46,26 +39,6 @@ TELLING = [
 ]
 
 
-async def _embed(texts: Sequence[str]) -> list[list[float]]:
-    """A vector by the matter that a text names; other texts are like nothing else."""
-    axes = [
-        next((axis for word, axis in AXES.items() if word in text), 2 + crc32(text.encode()) % 998) for text in texts
-    ]
-    return [[float(place == axis) for place in range(1000)] for axis in axes]
-
-
-@pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    """An awoken image and its memory; the other parts are not asked here."""
-    image = Image(tmp_path / "live_image.fs", tmp_path / "live_image.fs.blob")
-    migrate(image)
-    memory = FractalMemory(image, _embed, "axes")
-    await memory.start()
-    yield Services(image, ScriptedMind(), cast("Any", None), memory, cast("Any", None))
-    await memory.close()
-    await image.close()
-
-
 async def _told(services: Services, intent: str, *queries: str) -> dict[str, Any]:
     """What DELEGATING leaves for a mission."""
     target = (await services.image.read(lambda view: view.ref(view.root["genesis_obj"]))).value
@@ -80,20 +53,12 @@ async def _told(services: Services, intent: str, *queries: str) -> dict[str, Any
     return {**step.data, "similar": similar}
 
 
-async def _woven(services: Services) -> None:
-    """Give all documents vectors."""
-    services.memory.begin_weaving()
-    async with asyncio.timeout(120):
-        while (await services.image.read(catalog.statistics)).value["unwoven"]:
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("meaning", [False, True], ids=["words", "meaning"])
 async def test_what_is_beside_the_point_stays_out(services: Services, meaning: bool) -> None:
     """No entry of the codex gets into the prompt of a mission that has nothing to do with BAT OS."""
     await services.image.transact(golden.index_golden, golden.read_codex(CODEX))
     if meaning:
-        await _woven(services)
+        await woven(services)
     for intent in PLAIN:
         told = await _told(services, intent, intent, "python method", "python function")
         assert told["retrieved_context"] == [], intent
@@ -116,7 +81,7 @@ async def test_real_vectors_tell_the_point_too(services: Services) -> None:
         await services.image.transact(golden.index_golden, golden.read_codex(CODEX))
         await memory.start()
         meant = dataclasses.replace(services, memory=memory)
-        await _woven(meant)
+        await woven(meant)
         for intent in PLAIN:
             told = await _told(meant, intent, intent, "python method", "python function")
             assert told["retrieved_context"] == [], intent
@@ -133,7 +98,7 @@ async def test_meaning_tells_of_what_shares_no_word(services: Services) -> None:
     await services.memory.remember("insects", "Beware of the wasp.", {})
     await services.memory.remember("travel", "Take a ship.", {})
     assert (await _told(services, "warn of a sting"))["retrieved_context"] == []
-    await _woven(services)
+    await woven(services)
     told = await _told(services, "warn of a sting")
     assert [snippet["id"] for snippet in told["retrieved_context"]] == ["insects::0"]
 
@@ -154,7 +119,7 @@ async def test_methods_are_known_by_words_and_by_meaning(services: Services) -> 
     assert [line.partition("(")[0] for line in told["known"]] == ["sail"]
     assert (await _told(services, "evade a sting"))["similar"] == []
     services.memory.wake()
-    await _woven(services)
+    await woven(services)
     assert (await _told(services, "evade a sting"))["similar"] == ["dodge_wasp"]
 
 
