@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.image import lookup
 from batos.image.kept import give
-from batos.memory import chunking, recall, records
+from batos.memory import chunking, records
 from batos.memory.records import Draft
 from batos.memory.vectors import VectorIndex
 from batos.memory.words import words_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.image.store import View
     from batos.memory.chunking import Chunk
+    from batos.memory.recall import Found
     from batos.memory.records import Slots
 
 _TITLE, _TITLE_CHARS = 3, 300
@@ -112,6 +113,8 @@ def search(
         For each: `doc_id`, `chunk` (its index), `start` and `end` in the source, `text`, `score` (0 to 1), `likeness`
         (of the vectors alone, 0 to 1; 0 where there is none), `metadata`.
     """
+    from batos.memory import recall  # it brings numpy, which a kernel need not wait for when it starts
+
     slots = records.slots_of(view)
     if slots is None:
         return []
@@ -205,6 +208,8 @@ def similar(
         For each: `selector`, `score` and `summary`. A score of 1 means that the method's name, summary or intent has
         each word that matters, or means just that.
     """
+    from batos.memory import recall
+
     obj = view.get(target)
     slots = records.slots_of(view)
     if slots is None:
@@ -299,7 +304,7 @@ def _filtered(slots: Slots, filter: dict[str, Any]) -> set[int]:  # noqa: A002
     return functools.reduce(set.intersection, sets)
 
 
-def _result(view: View, slots: Slots, hit: recall.Found) -> dict[str, Any]:
+def _result(view: View, slots: Slots, hit: Found) -> dict[str, Any]:
     chunk = records.chunk_of(view, slots, hit.number)
     return {
         "doc_id": chunk.document_id,

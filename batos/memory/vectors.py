@@ -3,13 +3,14 @@
 A row is a chunk's number. `blocks` maps number // ROWS to a `bytes` value: first a 32-bit float a row (its scale, 0 where
 the row is empty), then the rows themselves. A vector is `scale * row`. `stamps` says when a block changed last, so that a
 reader takes in again only what is new to it.
+
+numpy is loaded with the first vector that is used: a kernel meets this class when it starts.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from BTrees.IIBTree import IIBTree
 from BTrees.IOBTree import IOBTree
 from persistent import Persistent
@@ -17,6 +18,7 @@ from persistent import Persistent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
@@ -58,6 +60,8 @@ class VectorIndex(Persistent):  # type: ignore[misc]
         Raises:
             ValueError: One has another length.
         """
+        import numpy as np
+
         for block, rows in _by_block(vectors).items():
             scales, data = self._open(block)
             numbers = [number % ROWS for number in rows]
@@ -81,14 +85,20 @@ class VectorIndex(Persistent):  # type: ignore[misc]
 
     def read(self, block: int) -> tuple[Floats, Floats]:
         """Give a block's scales and its vectors, one a row; rows that are empty are 0."""
+        import numpy as np
+
         scales, data = self._open(block)
         return scales, data.astype(np.float32) * scales[:, None]
 
     def numbers(self) -> list[int]:
         """Give the numbers that have a vector, in order."""
+        import numpy as np
+
         return [block * ROWS + int(row) for block in self.blocks for row in np.flatnonzero(self._open(block)[0])]
 
     def _open(self, block: int) -> tuple[Floats, Any]:
+        import numpy as np
+
         held = self.blocks.get(block)
         if held is None:
             return np.zeros(ROWS, np.float32), np.zeros((ROWS, self.dims), np.int8)
