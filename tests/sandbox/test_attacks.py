@@ -1,6 +1,7 @@
 """Attacks with every check inside of the walls switched off: none may get out.
 
-`python -m tests.sandbox.attacks` runs them in every configuration of walls and prints the table of docs/security.md.
+`python -m tests.sandbox.attacks` runs them in every configuration of walls, and each control, and prints the table of
+docs/security.md.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.sandbox.attacks import ATTACKS, CATEGORIES
-from tests.sandbox.attacks.alone import BECOME_ORDINARY, ROOT, run_alone
+from tests.sandbox.attacks import ATTACKS, CATEGORIES, sample
+from tests.sandbox.attacks.alone import BECOME_ORDINARY, ROOT, others_than_said
 from tests.sandbox.attacks.siege import Siege
 
 if TYPE_CHECKING:
@@ -52,10 +53,8 @@ async def test_nor_where_fewer_walls_stand():
 
 
 async def test_the_attacks_work_without_walls():
-    """Each does in a plain process what it is said to do: so it is the walls that stop it."""
-    found = await asyncio.to_thread(run_alone, ATTACKS)
-    other = {
-        attack.name: (attack.alone, found[attack.name]) for attack in ATTACKS if found[attack.name] != attack.alone
-    }
-    # A container or an older system may forbid some by itself.
-    assert len(other) <= len(ATTACKS) * 0.15, other
+    """Each does in a plain process what it is said to do: so it is the walls that stop it. One in three here, of each kind."""
+    sampled = sample(3)
+    assert {attack.alone for attack in sampled} == {attack.alone for attack in ATTACKS}
+    assert all(set(attacks) & set(sampled) for attacks in CATEGORIES.values())
+    await asyncio.to_thread(others_than_said, sampled)

@@ -21,6 +21,16 @@ CATEGORIES: dict[str, list[Attack]] = {
 }
 ATTACKS: list[Attack] = [attack for attacks in CATEGORIES.values() for attack in attacks]
 
+
+def sample(every: int) -> list[Attack]:
+    """Give a part of the attacks: of each category, and in it of each way to do harm, one in so many, at least one."""
+    kinds: dict[tuple[str, str], list[Attack]] = {}
+    for category, attacks in CATEGORIES.items():
+        for attack in attacks:
+            kinds.setdefault((category, attack.alone), []).append(attack)
+    return [attack for alike in kinds.values() for attack in alike[::every]]
+
+
 # What the attacks import, loaded before the walls go up, so that it is the walls that stop them.
 MODULES = [
     "array",
@@ -74,4 +84,4 @@ MODULES = [
     "zlib",
 ]
 
-__all__ = ["ATTACKS", "CATEGORIES", "MODULES", "Attack"]
+__all__ = ["ATTACKS", "CATEGORIES", "MODULES", "Attack", "sample"]
