@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,34 @@ import pytest
 from batos.errors import DeadlineExceeded, MemoryExceeded, SandboxRefused
 from batos.sandbox import seatbelt
 from batos.sandbox.runner import Limits, Sandbox
-from tests.sandbox.darwin import boot
+from tests.sandbox.darwin import ROOT, boot
 from tests.sandbox.memory_world import MemoryWorld
 from tests.sandbox.test_pool import descendants, gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMITS = Limits(seconds=20, memory_mb=48)
+LIMITS = Limits(seconds=300, memory_mb=48)  # so long that only a kill can end what spins
 QUICK = "def quick(self):\n    self.n = 42\n    self._p_changed = True\n    return self.n\n"
 SPIN = "def spin(self):\n    while True: pass\n"
 HOARD = "def hoard(self):\n    held = []\n    while True: held.append('x' * (1 << 20))\n"
+KERNEL = """
+import asyncio
+from types import SimpleNamespace
+from batos.sandbox import pool, runner
+from tests.sandbox.darwin import boot
+from tests.sandbox.memory_world import MemoryWorld
+async def main():
+    pool._BOOT, runner.sys = boot(), SimpleNamespace(platform="darwin")
+    world, sandbox = MemoryWorld(), runner.Sandbox(require="seatbelt", pool=0, limits=runner.Limits(seconds=60))
+    await sandbox.start()
+    call = sandbox.call(world, world.add(), "spin", [], {}, source="def spin(self):\\n    while True: pass\\n")
+    task = asyncio.create_task(call)
+    await asyncio.sleep(0.3)
+    print("up", flush=True)
+    await task
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -36,6 +54,15 @@ def mac(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sandbox]:
         return Sandbox(require=require, pool=pool, limits=LIMITS)
 
     return make
+
+
+async def settled(sandbox: Sandbox) -> None:
+    """Wait until every process under the zygote is an idle worker: the others were killed."""
+    while True:
+        counts = sandbox.statistics()
+        if counts["alive"] == counts["idle"] == len(descendants(counts["zygote"])):
+            return
+        await asyncio.sleep(0.01)
 
 
 async def test_it_runs_and_ends_what_it_must(mac):
@@ -52,6 +79,7 @@ async def test_it_runs_and_ends_what_it_must(mac):
             await sandbox.call(world, ref, "hoard", [], {}, source=HOARD)
         with pytest.raises(DeadlineExceeded):
             await sandbox.call(world, ref, "spin", [], {}, source=SPIN, limits=Limits(seconds=0.2, memory_mb=48))
+        await settled(sandbox)
         assert (await sandbox.call(world, ref, "quick", [], {}, source=QUICK)).result == 42
         family += descendants(sandbox.statistics()["zygote"])
     finally:
@@ -86,6 +114,20 @@ async def test_a_killed_zygote_is_started_again(mac):
         assert (await sandbox.call(world, world.add(), "quick", [], {}, source=QUICK)).result == 42
     finally:
         await sandbox.close()
+
+
+async def test_workers_die_with_the_kernel():
+    """After kill -9 of a kernel in the middle of a call, the zygote ends its workers and itself."""
+    kernel = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KERNEL, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert kernel.stdout is not None
+    assert await kernel.stdout.readline() == b"up\n"
+    family = descendants(kernel.pid)
+    assert len(family) >= 2
+    kernel.kill()
+    await kernel.wait()
+    await gone(family)
 
 
 @pytest.mark.parametrize(
