@@ -183,7 +183,9 @@ class Client:
             self._context = None
 
     def _prepare(self, message: Message, on_event: OnEvent | None) -> _Pending:
-        message = {**message, "id": f"{self._name}-{next(self._numbers)}"}
+        # It stands first: there the kernel finds it, and can answer, when a message is too large to be read.
+        message = {"id": None, **message}
+        message["id"] = f"{self._name}-{next(self._numbers)}"
         command = message.get("command")
         if command in _STARTS_CYCLE or (command == "send" and message.get("learn", True)):
             message.setdefault("request_id", uuid.uuid4().hex)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.client import slash
 from batos.cognition.literals import call
-from batos.errors import BadField, Busy
+from batos.errors import BadField, Busy, RequestError
 from batos.memory import readers
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ async def learn(session: Session, args: list[str]) -> bool:
             while (document := await asyncio.to_thread(next, documents, None)) is not None:
                 await _remember(session, document, wait=False)
                 count, last = count + 1, document
-        except BadField as error:
+        except RequestError as error:
             well = False
-            session.show.notice(f"{number}/{len(files)} {name} was not learned: {error.message}")
+            session.show.notice(f"{number}/{len(files)} {readers.shown(file)} was not learned: {error.message}")
         if number < len(files) and time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             session.show.notice(f"{number}/{len(files)} files, {_many(count, 'document')}")

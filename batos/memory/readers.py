@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.errors import BadField
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 MAX_BYTES = 64 << 20
 """Files larger than this are refused."""
+
+MAX_NAME = 1000
+"""Characters of a document's name, as the bridge takes it."""
 
 _HINT = "Text, Markdown, Python, JSONL, HTML and PDF can be learned."
 _SKIPPED = frozenset([".git", "__pycache__", "node_modules", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"])
@@ -72,7 +75,18 @@ def read_file(file: Path, name: str | None = None) -> Iterator[Document]:
         return
     text = reader(file, data)
     if text.strip():
-        yield Document(doc_id, text, metadata)
+        yield _document(file, doc_id, text, metadata)
+
+
+def shown(path: Path) -> str:
+    """Give a path as it can be printed and sent, whatever bytes its name has."""
+    return str(path).encode("utf-8", "replace").decode()
+
+
+def _document(file: Path, doc_id: str, text: str, metadata: dict[str, Any]) -> Document:
+    if len(doc_id) > MAX_NAME or shown(Path(doc_id)) != str(Path(doc_id)):
+        raise BadField(f"{shown(file)} has no name for a document: text of at most {MAX_NAME} characters")
+    return Document(doc_id, text, metadata)
 
 
 def _lines(doc_id: str, file: Path, data: bytes, metadata: dict[str, Any]) -> Iterator[Document]:
@@ -89,7 +103,7 @@ def _lines(doc_id: str, file: Path, data: bytes, metadata: dict[str, Any]) -> It
         more = {}
         if "prompt" in fields:
             more["prompt_hash"] = hashlib.sha256(str(fields["prompt"]).encode("utf-8", "surrogatepass")).hexdigest()
-        yield Document(f"{doc_id}#{name}", text, {**metadata, **more})
+        yield _document(file, f"{doc_id}#{name}", text, {**metadata, **more})
 
 
 def _of_line(fields: Any, index: int) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import BatosError, Busy
+from batos.errors import BatosError, Busy, RequestError
 from batos.memory import readers
 from batos.operator import offline
 
@@ -56,7 +56,7 @@ def _documents(files: list[tuple[Path, str]], report: dict[str, Any], speaker: S
                 report["documents"] += 1
                 yield document
         except BatosError as error:
-            report["failed"].append({"file": str(file), "why": error.message})
+            report["failed"].append({"file": readers.shown(file), "why": error.message})
         if time.monotonic() - told > 1 or done == len(files):
             told = time.monotonic()
             speaker.remark(f"{done} of {len(files)} files, {report['documents']} documents")
@@ -66,8 +66,14 @@ def _through_bridge(way: offline.Bridge, documents: Iterator[Document], report: 
     """Hand all in, then wait for the last: documents are indexed in the order in which they came."""
     last: Document | None = None
     for document in documents:
-        _ask(way, document, wait=False)
-        last = document
+        try:
+            _ask(way, document, wait=False)
+        except RequestError as error:
+            # Too large for a message, say; the others may be fit.
+            report["documents"] -= 1
+            report["failed"].append({"file": document.doc_id, "why": error.message})
+        else:
+            last = document
     if last is not None:
         _ask(way, last, wait=True)
     report["chunks"] = way.ask("status")["fractal_memory"]["chunks"]

@@ -40,6 +40,13 @@ class TestRequests:
         replies = await asyncio.gather(*(client.request({"command": "search", "query": str(n)}) for n in range(20)))
         assert [reply["query"] for reply in replies] == [str(n) for n in range(20)]
 
+    async def test_the_id_stands_first(self, kernel: Double, client: Client) -> None:
+        """The kernel can name the request when a message is too large to be read; an id of the caller's is replaced."""
+        kernel.answers["search"] = lambda _request, _say: {"status": "OK"}
+        await client.request({"command": "search", "query": "q", "id": "mine"})
+        assert next(iter(kernel.heard[-1])) == "id"
+        assert kernel.heard[-1]["id"] != "mine"
+
     async def test_events_come_in_order_before_the_last_word(self, kernel: Double, client: Client) -> None:
         """Events reach `on_event` in the order that they were sent, all before the request ends."""
 

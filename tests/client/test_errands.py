@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import Busy, to_wire
+from batos.errors import Busy, TooLarge, to_wire
 from tests.client.test_session import TEACH, session
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ async def test_what_cannot_be_learned_is_told(kernel: Double, client: Client, tm
     one, heard = session(client)
     assert await one.line(f"/learn {tmp_path}") is False
     assert "a.pdf was not learned" in heard.notices[-2]
+    kernel.answers["remember"] = lambda _request, _say: {"status": "ERROR", "error": to_wire(TooLarge("too much"))}
+    assert await one.line(f"/learn {tmp_path / 'b.txt'}") is False
+    assert heard.notices[-2].endswith("b.txt was not learned: too much")
+    kernel.answers["remember"] = ok(chunks=1)
+    assert await one.line(f"/learn {tmp_path}") is False
     assert heard.notices[-1] == "Fractal Memory learned 1 document from 2 files."
     assert await one.line(f"/learn {tmp_path / 'nothing'}") is False
     assert "There is no file" in heard.errors[-1].message

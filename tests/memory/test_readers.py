@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,3 +99,19 @@ def test_what_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
         _read(tmp_path / "x.bin")
     (tmp_path / "empty.txt").write_text(" \n")
     assert _read(tmp_path / "empty.txt") == []
+
+
+def test_names_that_no_document_can_have(tmp_path: Path) -> None:
+    """A file or a line whose name cannot be sent is an error that can be printed, not one in the middle of the learning."""
+    odd = tmp_path / os.fsdecode(b"odd\xff.txt")
+    try:
+        odd.write_text("text")
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    with pytest.raises(BadField, match=r"odd\?\.txt") as caught:
+        _read(odd)
+    caught.value.message.encode()
+    file = tmp_path / "c.jsonl"
+    file.write_text(json.dumps({"text": "t", "id": "x" * 2000}))
+    with pytest.raises(BadField, match="no name"):
+        _read(file)

@@ -140,3 +140,12 @@ def test_it_speaks_to_people(image, notes, capsys):
     assert "broken.pdf" in out
     assert "on the stopped image" in err
     assert "6 of 6 files, 6 documents" in err
+
+
+def test_what_is_too_large_for_a_message(kernel, notes, capsys):
+    """Through the bridge a text larger than a message is told and not waited for, and the rest is learned."""
+    (notes / "huge.txt").write_text("word " * (kernel.max_message_bytes // 4))
+    code, told = ingest(capsys, notes)
+    assert (code, told["files"], told["documents"]) == (1, 6, 6)
+    assert [bad["file"] for bad in told["failed"]] == ["notes/huge.txt"]
+    assert "MAX_MESSAGE_BYTES" in told["failed"][0]["why"]
