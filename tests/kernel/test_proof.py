@@ -112,7 +112,7 @@ async def test_without_an_upgrade_everybody_is_served():
 
 def test_missions_rest_at_the_end_of_their_state(tmp_path):
     """A stop with grace lets a state that is in progress come to its end; without grace it begins again."""
-    slow = writes("tell_seven", "def tell_seven(self):\n    return 7\n", delay_s=1.5)
+    slow = writes("tell_seven", "def tell_seven(self):\n    return 7\n", delay_s=5)
     kernel = Kernel(tmp_path, [slow]).start()
     try:
         with Client(kernel) as client:
