@@ -39,7 +39,7 @@ def test_no_worker_outlives_a_killed_kernel(tmp_path, until, turn):
         kernel.process.send_signal(signal.SIGKILL)
         until(lambda: not any(_runs(pid) for pid in family), "the end of every process", seconds=10)
         print(f"kernel {turn}: {len(family)} processes gone after {1000 * (time.monotonic() - began):.0f} ms")
-        kernel.process.wait(30)
+        assert kernel.process.wait(30) == -signal.SIGKILL
     finally:
         kernel.stop()
 

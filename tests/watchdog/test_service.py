@@ -188,6 +188,7 @@ class TestAdoption:
         os.kill(kernel.pid, signal.SIGKILL)
         until(lambda: not alive(child), "the child's end")
         until(lambda: b.state == "serving" and len(b.pids) == 2)
+        assert not alive(child)
 
     def test_a_kernel_that_somebody_else_started_is_left_running(self, bench, until):
         """A kernel that no watchdog started is watched, and left alone at the end."""
