@@ -86,6 +86,7 @@ class Client:
         self._alarm: asyncio.TimerHandle | None = None
         self._context: zmq.asyncio.Context | None = None
         self._socket: zmq.asyncio.Socket | None = None
+        self._monitor: zmq.asyncio.Socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._pending: dict[str, _Pending] = {}
         self._linked = asyncio.Event()
@@ -169,15 +170,17 @@ class Client:
     async def close(self) -> None:
         """Close the socket; requests that wait end with `Unreachable`."""
         self._stop_alarm()
+        if self._socket is not None:
+            self._socket.disable_monitor()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         self._fail(Unreachable("The client was closed", "Open another client."))
-        if self._socket is not None:
-            self._socket.disable_monitor()
-            self._socket.close(linger=0)
-            self._socket = None
+        for socket in (self._monitor, self._socket):
+            if socket is not None:
+                socket.close(linger=0)
+        self._monitor = self._socket = None
         if self._context is not None:
             self._context.term()
             self._context = None
@@ -209,10 +212,11 @@ class Client:
                 server, public, secret = certificates
                 socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server, public, secret
             watched = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
-            monitor = socket.get_monitor_socket(watched)
+            # Its reader must outlive it: libzmq's own thread waits, with a lock held, for a reader that is gone.
+            self._monitor = socket.get_monitor_socket(watched)
             socket.connect(self.endpoint)
             self._socket = socket
-            self._tasks = [asyncio.create_task(self._watch(monitor)), asyncio.create_task(self._read(socket))]
+            self._tasks = [asyncio.create_task(self._watch(self._monitor)), asyncio.create_task(self._read(socket))]
 
     async def _certificates(self) -> tuple[bytes, bytes, bytes]:
         """Wait for the key files, which the kernel's first start makes, and read them."""
@@ -225,24 +229,21 @@ class Client:
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         from zmq.utils.monitor import parse_monitor_message
 
-        try:
-            while True:
-                event = parse_monitor_message(await monitor.recv_multipart())["event"]
-                if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                    self._links += 1
-                    self._refused = False
-                    self._linked.set()
-                    self._stop_alarm()
-                    self._tell("linked")
-                    await self._pump()
-                elif event == zmq.EVENT_DISCONNECTED:
-                    self._lost()
-                elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and not self._refused:
-                    self._refused = True
-                    self._tell("refused")
-                    self._fail(self._refusal())
-        finally:
-            monitor.close(linger=0)
+        while True:
+            event = parse_monitor_message(await monitor.recv_multipart())["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._links += 1
+                self._refused = False
+                self._linked.set()
+                self._stop_alarm()
+                self._tell("linked")
+                await self._pump()
+            elif event == zmq.EVENT_DISCONNECTED:
+                self._lost()
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and not self._refused:
+                self._refused = True
+                self._tell("refused")
+                self._fail(self._refusal())
 
     def _lost(self) -> None:
         if not self._linked.is_set():
