@@ -336,7 +336,10 @@ BATOS_HOME=$(cd "$BATOS_HOME" && pwd)
 find_release
 
 case $command in
-  test) run_tests ${rest[@]+"${rest[@]}"} ;;
+  test)
+    run_tests ${rest[@]+"${rest[@]}"}
+    exit # bash reads on in this file, which may have changed meanwhile
+    ;;
   stop)
     [[ -x $PY ]] || die "BAT OS is not set up here, so nothing runs." 0
     exec "$PY" "$WATCHDOG" --stop
