@@ -145,11 +145,12 @@ BAT OS cannot be set up yet. (BATOS_SKIP_CHECKS=1 tries all the same.)"
 pip_install() { "$PY" -m pip install --no-input --disable-pip-version-check -c "$HERE/constraints.txt" "$@"; }
 
 # The one package that is compiled: its build says how far it is in lines like [12/180], which are shown as one line.
+# Its AMX code is left out: GCC 12 takes stores away that it needs, and it crashes on every processor that has AMX.
 build_llama() {
-  local log=$VENV/llama-build.log jobs
+  local log=$VENV/llama-build.log jobs no_amx='-U__AMX_TILE__ -U__AMX_INT8__ -U__AMX_BF16__'
   jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
   export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs}
-  if ! pip_install -v llama-cpp-python 2>&1 | tee "$log" | show_build; then
+  if ! CFLAGS="${CFLAGS:-} $no_amx" CXXFLAGS="${CXXFLAGS:-} $no_amx" pip_install -v llama-cpp-python 2>&1 | tee "$log" | show_build; then
     grep -nE 'error|Error|not found' "$log" | tail -n 15 >&2 || true
     die "llama-cpp-python could not be built; the whole output is in $log. \`./puter.sh doctor\` tells what is missing."
   fi
