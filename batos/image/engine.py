@@ -25,7 +25,7 @@ from batos.image import class_factory, collector, preflight
 from batos.image.delegation import Remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _READ_ONLY = frozenset(
     number
@@ -46,9 +46,11 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
 
     Attributes:
         packed_until: A cache of the function of that name; None when it is not known.
+        before_sync: Called when a commit is about to wait for the disk.
     """
 
     packed_until: bytes | None = None
+    before_sync: Callable[[], None] | None = None
 
     def tryToResolveConflict(  # noqa: N802  # ZODB's name
         self,
@@ -60,6 +62,11 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
     ) -> bytes:
         """Refuse; the unit of work runs again."""
         raise ConflictError(oid=oid, serials=(committedSerial, oldSerial), data=newpickle or committedData)
+
+    def _finish_finish(self, tid: bytes) -> None:
+        if self.before_sync is not None:
+            self.before_sync()
+        super()._finish_finish(tid)
 
     def packer(self, storage: Any, referencesf: Any, stop: bytes, gc: bool) -> Any:
         """Write the packed file, and sync it before it takes the old one's place; the engine does not."""

@@ -67,6 +67,7 @@ class Image:
         self._db: Any = opened.db
         self.health = opened.health
         self._door = Door("image")
+        self._db.storage.before_sync = self._door.tell
         self._studies = ThreadPoolExecutor(STUDIES, "image-study")
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -109,7 +110,7 @@ class Image:
             Stopping: The image is closed.
             Exception: Whatever `fn` raises; nothing is stored then.
         """
-        return await self._door.run(partial(self._transact, fn, args, note, *acting.of(user, why)))
+        return await self._door.run(partial(self._transact, fn, args, note, *acting.of(user, why)), tells=True)
 
     async def read(self, fn: Callable[..., T], *args: Any, at: str | None = None) -> Commit[T]:
         """Run `fn(view, *args)` on a snapshot; nothing that it changes is kept.
@@ -369,6 +370,7 @@ class Image:
             if self._db is None:
                 with engine.errors():
                     self._db = engine.open_database(self.db_file, self.blob_dir, self._cache_objects).db
+                self._db.storage.before_sync = self._door.tell
             return self._db
 
     def _drop_broken(self) -> None:
