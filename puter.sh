@@ -10,7 +10,7 @@ STAMP=$VENV/.batos-stamp
 WATCHDOG=$HERE/min_watchdog_service.py
 release= # the release that an upgrade made and that serves; empty: this folder
 READY_SECONDS=300 # the most that a first awakening may take here; the watchdog has its own patience
-MANY_RESTARTS=3
+MANY_FAILURES=3
 
 command=open
 stay=no
@@ -243,16 +243,17 @@ start_system() {
 
 # Waits until the kernel answered a ping, showing what it prints meanwhile.
 wait_for_kernel() {
-  local pid=$1 began=$SECONDS restarts
+  local pid=$1 began=$SECONDS state failures
   while kill -0 "$pid" 2>/dev/null; do
     if [[ $(status_field pid) == "$pid" ]]; then
-      case $(status_field state) in
+      state=$(status_field state)
+      case $state in
         serving) return ;;
         refused) die "$(status_field message)
 $(tail -n 2 "$BATOS_HOME/run/kernel.log")" 2 ;;
       esac
-      restarts=$(status_field restarts)
-      ((${restarts:-0} < MANY_RESTARTS)) ||
+      failures=$(status_field failures)
+      [[ $state == upgrading ]] || ((${failures:-0} < MANY_FAILURES)) ||
         die "The kernel does not stay up: $(status_field message)
 $(tail -n 15 "$BATOS_HOME/run/kernel.log")" 2
       show_kernel_line

@@ -6,7 +6,9 @@ Engine differences live here and nowhere else.
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,7 +19,7 @@ from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import FileStorageError
-from ZODB.POSException import ConflictError, POSKeyError, StateLoadError
+from ZODB.POSException import ConflictError, POSKeyError, ReadOnlyError, StateLoadError
 from ZODB.utils import p64, u64
 
 from batos.errors import Conflict, ImageDamaged, ImageInUse, ImageReadOnly
@@ -27,11 +29,15 @@ from batos.image.delegation import Remembered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_log = logging.getLogger("batos.image")
 _READ_ONLY = frozenset(
     number
     for name in ("ENOSPC", "EROFS", "EACCES", "EPERM", "EDQUOT", "EFBIG")
     if (number := getattr(errno, name, None)) is not None
 )
+_AGAIN_SECONDS = 2.0
+"""How often an image that could only be read is tried again."""
+_MEND = "Make room on its disk, and see that this user may write in its folder."
 
 
 class Opened(NamedTuple):
@@ -47,10 +53,15 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
     Attributes:
         packed_until: A cache of the function of that name; None when it is not known.
         before_sync: Called when a commit is about to wait for the disk.
+        opened: When it was opened, by a clock that only grows.
     """
 
     packed_until: bytes | None = None
     before_sync: Callable[[], None] | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self.opened = time.monotonic()
+        super().__init__(*args, **more)
 
     def tryToResolveConflict(  # noqa: N802  # ZODB's name
         self,
@@ -137,7 +148,7 @@ class ImageDB(DB):  # type: ignore[misc]
 
 
 def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
-    """Check the image's file and open it.
+    """Check the image's file and open it; where it may not be written, for reading.
 
     Raises:
         ImageInUse: Another process has it open.
@@ -145,11 +156,18 @@ def open_database(db_file: Path, blob_dir: Path, cache_objects: int) -> Opened:
         OSError: The disk refuses.
     """
     db_file.parent.mkdir(parents=True, exist_ok=True)
+    more = {"blob_dir": str(blob_dir), "pack_keep_old": False}
     try:
         health = _checked(db_file, blob_dir)
-        storage = ImageStorage(str(db_file), blob_dir=str(blob_dir), pack_keep_old=False)
+        storage = ImageStorage(str(db_file), **more)
     except zc.lockfile.LockError:
         raise ImageInUse(f"{db_file} is open in another process") from None
+    except OSError as error:
+        if error.errno not in _READ_ONLY or not os.access(db_file, os.R_OK):
+            raise
+        _log.warning("%s can only be read: %s", db_file, error.strerror)
+        health = preflight.Health("unwritable")
+        storage = ImageStorage(str(db_file), **more, read_only=True)
     try:
         # One connection serves all units of work, the others are for studies.
         db = ImageDB(storage, pool_size=8, cache_size=cache_objects, class_factory=class_factory.find)
@@ -166,6 +184,15 @@ def is_shut(db: Any) -> bool:
     # The engine has no other sign; a pack closes the file too, for a moment, under the lock.
     with db.storage._lock:
         return bool(db.storage._file.closed)
+
+
+def may_write_again(db: Any) -> bool:
+    """Tell whether an image that could only be read should be opened anew, because it may be written by now."""
+    if db is None or not db.storage.isReadOnly():
+        return False
+    file = Path(db.storage.getName())
+    waited = time.monotonic() - db.storage.opened >= _AGAIN_SECONDS
+    return waited and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
 
 
 def snapshot_tid(conn: Any) -> str:
@@ -214,22 +241,23 @@ def errors(what: str = "The image takes no writes") -> Iterator[None]:
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
-        raise ImageReadOnly(
-            f"{what}: {error.strerror}",
-            "Make room on its disk, and see that this user may write in its folder.",
-            reason=error.strerror,
-        ) from error
+        raise ImageReadOnly(f"{what}: {error.strerror}", _MEND, reason=error.strerror) from error
+    except ReadOnlyError as error:
+        raise _unwritable() from error
 
 
 @contextmanager
 def damages() -> Iterator[None]:
-    """Where a record does not load, say so in our words.
+    """Where a record does not load, or none may be made, say so in our words.
 
     Raises:
         ImageDamaged: The record names what may not be loaded, is none of the image's, or is not there.
+        ImageReadOnly: The image could only be opened for reading.
     """
     try:
         yield
+    except ReadOnlyError as error:
+        raise _unwritable() from error
     except POSKeyError as error:
         raise ImageDamaged(
             f"The object {error.args[0].hex()} is referred to, but is not there",
@@ -240,6 +268,10 @@ def damages() -> Iterator[None]:
         raise ImageDamaged(
             f"A record of the image does not load: {cause}", "Restore a backup, or remove what refers to the object."
         ) from error
+
+
+def _unwritable() -> ImageReadOnly:
+    return ImageReadOnly("The image could only be opened for reading", _MEND, reason="opened for reading")
 
 
 def _checked(db_file: Path, blob_dir: Path) -> preflight.Health:

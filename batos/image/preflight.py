@@ -57,8 +57,8 @@ class Health(NamedTuple):
     """What the preflight found.
 
     Attributes:
-        state: `new`, `clean` (closed in order), `sound` (read and found whole), `healed`, or `damaged` (found
-            after the start).
+        state: `new`, `clean` (closed in order), `sound` (read and found whole), `healed`, `unwritable` (opened for
+            reading, as it was found), or `damaged` (found after the start).
         healed_bytes: Bytes of a torn tail that were cut off.
         kept: Where the cut bytes lie.
         damage: What was found after the start.

@@ -242,6 +242,8 @@ class Image:
             raise TooLarge(f"What is noted of a transaction is over {_NOTE_LIMIT} characters")
         if self.health.damage is not None:
             raise preflight.damaged(self.db_file, self.health.damage)
+        if not self._studying and engine.may_write_again(self._db):
+            self._close_database()
         with engine.damages():
             return self._repeat(partial(self._attempt, fn, args, note, user, why))
 

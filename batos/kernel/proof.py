@@ -23,7 +23,7 @@ from batos.cognition import acceptance
 from batos.cognition.acceptance import Mandate
 from batos.cognition.orchestrator import Orchestrator
 from batos.cognition.states import STATES
-from batos.errors import Busy, ModelError
+from batos.errors import Busy, ImageReadOnly, ModelError
 from batos.image import genesis, migrations, registry
 from batos.image.store import Image
 from batos.memory.service import FractalMemory
@@ -100,6 +100,8 @@ class Proof:
         if self._record is None:
             return True
         began = time.monotonic()
+        if services.image.health.state == "unwritable":
+            raise ImageReadOnly(f"{services.image.db_file} can only be read", "See that this user may write it.")
         await services.image.read(_look)
         refusal = sandbox.refusal
         if refusal is None:
@@ -108,7 +110,8 @@ class Proof:
         else:
             mission = f"left out: {refusal.message}"
         took = round(time.monotonic() - began, 3)
-        self._told = {"done": True, "migrated": migrated, "mission": mission, "proof_seconds": took}
+        told = {"mission": mission, "sandbox": sandbox.level, "proof_seconds": took}
+        self._told = {"done": True, "migrated": migrated, **told}
         _log.info("This kernel has proven that it works (%s); it waits for the watchdog's word", mission)
         return await self._await_word(self._record)
 

@@ -1,7 +1,7 @@
 """Copies of a code folder and its environment, so that an upgrade changes the copies and the originals stay as they are.
 
-Files are copied; only large files of an environment (libraries, which installers replace and never edit) and git's
-immutable objects become hard links where the file system can.
+Files are copied, or share their blocks until one of the two is written to where the file system can do that; only git's
+objects, which nothing ever changes, become hard links.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
     Tick = Callable[[], None]
 
-LINK_BYTES = 256 << 10
-"""Files of an environment from this size on are linked."""
+SPARE_BYTES = 256 << 20
+"""What a disk must have left beside the copies: the steps write too, and the image goes on growing."""
+_TEXT_BYTES = 256 << 10
+_FICLONE = 0x40049409
 _CACHES = frozenset({"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"})
 
 
@@ -45,8 +48,7 @@ def copy_environment(source: Path, target: Path, renamed: dict[Path, Path], tick
         renamed: Folders that its texts name, and what they are called from now on (the code of an editable install).
         tick: Called now and then.
     """
-    large = LINK_BYTES
-    _copy_tree(source, target, lambda _: True, lambda entry: entry.stat().st_size >= large, tick, root=source)
+    _copy_tree(source, target, lambda _: True, lambda _: False, tick, root=source)
     names = {str(old).encode(): str(new).encode() for old, new in {source: target, **renamed}.items()}
     # In one pass, the longest first: one folder lies in the other, and the new one perhaps in both.
     longest = sorted(names, key=len, reverse=True)
@@ -68,7 +70,7 @@ def _texts(environment: Path) -> list[Path]:
     patterns = ("*.pth", "__editable__*", "*.dist-info/direct_url.json", "*.egg-link")
     paths = [file for site in sites for pattern in patterns for file in site.glob(pattern)]
     found = {environment / "pyvenv.cfg", *scripts, *paths}  # each once: a name replaced twice is wrong
-    return [file for file in found if file.is_file() and not file.is_symlink() and file.stat().st_size < LINK_BYTES]
+    return [file for file in found if file.is_file() and not file.is_symlink() and file.stat().st_size < _TEXT_BYTES]
 
 
 def _copy_tree(
@@ -109,7 +111,56 @@ def _place(source: str, target: Path, *, link: bool) -> None:
             pass
         else:
             return
-    shutil.copy2(source, target)
+    if _clone(source, target):
+        shutil.copystat(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+if sys.platform == "linux":
+
+    def _clone(source: str, target: Path) -> bool:
+        """Let the copy share the original's blocks until one is written to; False where the file system cannot."""
+        import fcntl
+
+        try:
+            with open(source, "rb") as old, target.open("wb") as new:  # noqa: PTH123 - a path of scandir
+                fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+        except OSError:
+            return False
+        return True
+
+else:  # pragma: no cover
+
+    def _clone(source: str, target: Path) -> bool:
+        """Other systems are asked for a plain copy."""
+        del source, target
+        return False
+
+
+def room_for(code: Path, environment: Path | None, leave: Collection[Path], place: Path) -> None:
+    """See that copies of code and environment fit on the disk of a place.
+
+    Raises:
+        OSError: They do not; it says how much is missing.
+    """
+    left = {path.resolve() for path in leave}
+    need = SPARE_BYTES + _size(
+        code, lambda entry: entry.name in _CACHES | {".git"} or Path(entry.path).resolve() in left
+    )
+    need += _size(environment, lambda _: False) if environment is not None else 0
+    free = shutil.disk_usage(place).free
+    if free < need:
+        raise OSError(f"a new release needs {need >> 20} MiB, the disk has {free >> 20} left")
+
+
+def _size(folder: Path, left: Callable[[os.DirEntry[str]], bool]) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_symlink() and not left(entry):
+                total += _size(Path(entry.path), left) if entry.is_dir() else entry.stat().st_size
+    return total
 
 
 def _copy_history(source: Path, target: Path, tick: Tick) -> None:

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -86,6 +87,18 @@ def write_json(file: Path, value: dict[str, Any], *, durable: bool = False) -> N
         sync_folder(file.parent)
 
 
+def sync_file(file: Path) -> None:
+    """Bring what a file holds to the disk."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_all() -> None:
+    """Bring all that was written to the disk, where the system can be asked for that."""
+    if sys.platform != "win32":
+        os.sync()
+
+
 def sync_folder(folder: Path) -> None:
     """Bring renames in a folder to the disk; a system that cannot open folders does so by itself."""
     if sys.platform == "win32":
@@ -117,15 +130,19 @@ def read_pid(file: Path) -> int | None:
 def shorten(file: Path, limit: int) -> None:
     """Start a log anew in place once it is over its limit; the text until then moves to `<name>.1`.
 
-    The kernel keeps the file open for appending: truncating it under its hands is safe, replacing it is not.
+    The kernel keeps the file open for appending: truncating it under its hands is safe, replacing it is not. Where the
+    disk takes no copy the log stays as it is until the next time.
     """
-    try:
+    copy = file.with_name(file.name + ".1")
+    with contextlib.suppress(OSError):
         if file.stat().st_size <= limit:
             return
-        file.with_name(file.name + ".1").write_bytes(file.read_bytes())
+        try:
+            copy.write_bytes(file.read_bytes())
+        except OSError:
+            copy.unlink(missing_ok=True)
+            raise
         os.truncate(file, 0)
-    except FileNotFoundError:
-        return
 
 
 def tail(file: Path, lines: int = 12, most_bytes: int = 16 << 10) -> str:
@@ -138,6 +155,11 @@ def tail(file: Path, lines: int = 12, most_bytes: int = 16 << 10) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def last_line(text: str) -> str:
+    """Give the last line of a text that says anything, without its end."""
+    return next((line.strip().rstrip(".") for line in reversed(text.splitlines()) if line.strip()), "nothing")
 
 
 def open_log(folder: Path, limit: int, *, terminal: bool) -> logging.Logger:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from batos.watchdog.releases import Release
 
 NAME = "update_instructions.json"
+MOST_BYTES = 1 << 20
 SETTLE_SECONDS = 2.0
 """What is not valid JSON this long after its last change is malformed; before that it may still be being written."""
+
+
+Looks = tuple[int, int, int]
+"""What tells one file from another, and from what it was before: inode, size, time of change."""
 
 
 class Step(BaseModel):
@@ -56,6 +61,8 @@ class Due:
     id: str
     instructions: Instructions | None
     error: str = ""
+    looks: Looks = (0, 0, 0)
+    """Of the file that was judged: another one may lie in its place by now."""
 
 
 @dataclass
@@ -71,7 +78,7 @@ class Mailbox:
     home: Path
     clock: Callable[[], float] = time.monotonic
     settings_of: Path | None = None
-    _seen: tuple[tuple[int, int, int], float] = field(default=((0, 0, 0), 0.0), init=False)
+    _seen: tuple[Looks, float] = field(default=((0, 0, 0), 0.0), init=False)
 
     @property
     def waiting(self) -> bool:
@@ -86,9 +93,15 @@ class Mailbox:
         """
         file = self.home / NAME
         try:
-            info = file.lstat()
-            refusal = _foreign(info)
-            text = "" if refusal else file.read_text(encoding="utf-8")
+            looks = looks_of(file.lstat())
+        except OSError:
+            return None
+        found = self._read(file, looks, release)
+        return replace(found, looks=looks) if found is not None else None
+
+    def _read(self, file: Path, looks: Looks, release: Release) -> Due | None:
+        try:
+            text, refusal = _text(file)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -97,13 +110,12 @@ class Mailbox:
             return Due(file, now_id(), None, refusal)
         try:
             raw = json.loads(text)
-        except ValueError as error:
-            return Due(file, now_id(), None, f"it is not valid JSON: {error}") if self._settled(info) else None
+        except (ValueError, RecursionError) as error:
+            return Due(file, now_id(), None, f"it is not valid JSON: {error}") if self._settled(looks) else None
         return self._judge(file, raw, release)
 
-    def _settled(self, info: os.stat_result) -> bool:
+    def _settled(self, looks: Looks) -> bool:
         """Whether the file has looked the same for a while."""
-        looks = info.st_ino, info.st_size, info.st_mtime_ns
         if self._seen[0] != looks:
             self._seen = looks, self.clock()
         return self.clock() - self._seen[1] >= SETTLE_SECONDS
@@ -142,6 +154,26 @@ def now_id() -> str:
 def stamp() -> str:
     """The time, for reports."""
     return datetime.now(UTC).isoformat()
+
+
+def looks_of(info: os.stat_result) -> Looks:
+    """What tells a file from another one."""
+    return info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def _text(file: Path) -> tuple[str, str]:
+    """Read the file and say why it may not be heard, "" where it may: of one that is open, whatever takes its place."""
+    info = file.lstat()
+    if not stat.S_ISREG(info.st_mode):
+        return "", _foreign(info)
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(handle, encoding="utf-8") as opened:
+        info = os.fstat(handle)
+        if refusal := _foreign(info):
+            return "", refusal
+        if info.st_size > MOST_BYTES:
+            return "", f"it has {info.st_size} bytes, more than {MOST_BYTES}"
+        return opened.read(MOST_BYTES), ""
 
 
 def _foreign(info: os.stat_result) -> str:

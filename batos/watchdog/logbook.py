@@ -37,7 +37,7 @@ class Logbook:
     @property
     def bound(self) -> bool:
         """Whether no kernel may serve before the upgrade is ended: image or code may be those of the new release."""
-        return self.stage in {PROVING, PROVEN, RETURNING}
+        return self.stage in {PROVING, RETURNING}
 
     @property
     def stage(self) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ALREADY_RUNNING = 3
 CANNOT_START = 2
-MANY_RESTARTS = 3
+MANY_FAILURES = 3
 _SLICE_SECONDS = 0.05
 
 
@@ -83,7 +83,7 @@ def wait(settings: Settings) -> int:
         state = status.get("state") if running(settings.home) else ""
         if state == "serving":
             return 0
-        if state == "refused" or int(status.get("restarts", 0)) >= MANY_RESTARTS:
+        if state == "refused" or (state != "upgrading" and int(status.get("failures", 0)) >= MANY_FAILURES):
             _tell(f"{status.get('message')}\n{status.get('hint')}")
             return CANNOT_START
         time.sleep(_SLICE_SECONDS)
@@ -96,6 +96,8 @@ def show(home: Path) -> int:
     alive = running(home)
     status = files.read_json(files.run_folder(home) / "watchdog.json")
     sys.stdout.write(f"watchdog: {status.get('message', 'running') if alive else 'not running'}\n")
+    if alive and status.get("hint"):
+        sys.stdout.write(f"{status['hint']}\n")
     return 0 if alive else 1
 
 

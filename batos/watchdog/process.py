@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from batos.watchdog import files
 
@@ -62,7 +62,7 @@ class StartedKernel:
         self._ask_to_end = ask_to_end
         self._on_end = on_end
         flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        with log.open("ab") as out:
+        with _appending(log) as out:
             self._process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
@@ -153,6 +153,14 @@ class AdoptedKernel:
                 os.kill(self.pid, signal.SIGKILL)
         while self.poll() is None:  # until it is gone its hold on the image is not
             time.sleep(_POLL_SECONDS)
+
+
+def _appending(log: Path) -> IO[bytes]:
+    """Open the kernel's log; where the disk refuses, the kernel runs without one."""
+    try:
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def find_kernel(home: Path) -> int | None:

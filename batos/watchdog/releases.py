@@ -112,7 +112,10 @@ class Releases:
         old, new = self.current, self.named(name)
         self.remove(name)
         self._folder.mkdir(exist_ok=True)
-        copying.copy_code(old.code, new.code, state_of(settings, old.code), tick)
+        leave = state_of(settings, old.code)
+        tick()
+        copying.room_for(old.code, old.environment, leave, self._folder)
+        copying.copy_code(old.code, new.code, leave, tick)
         assert new.environment is not None
         if old.environment is not None:
             copying.copy_environment(old.environment, new.environment, {old.code: new.code}, tick)

@@ -109,12 +109,15 @@ class Safekeeping:
         return (now.st_size, now.st_mtime_ns) != (kept.bytes, kept.changed)
 
     def restore(self, kept: Kept) -> None:
-        """Put the image back as it was; doing it twice does no harm. No kernel may run."""
+        """Put the image back as it was; doing it twice does no harm. No kernel may run.
+
+        The image grows at its end, so what came is cut off: that needs no room. One that was packed is copied back.
+        """
         index = self._image.with_name(f"{self._image.name}.index")
         index.unlink(missing_ok=True)
         if kept.bytes is None:
             self._image.unlink(missing_ok=True)
-        else:
+        elif not self._cut(kept.bytes):
             new = self._image.with_name(f"{self._image.name}.restored")
             with self._copy.open("rb") as source, new.open("wb") as target:
                 self._append(source, target, kept.bytes)
@@ -124,6 +127,22 @@ class Safekeeping:
             new.replace(self._image)
         self._drop_new_blobs()
         files.sync_folder(self._image.parent)
+
+    def _cut(self, size: int) -> bool:
+        """Cut off what came after the backup; False where the image does not begin with it."""
+        if not self._image.exists() or self._image.stat().st_size < size or self._copy.stat().st_size < size:
+            return False
+        with self._copy.open("rb") as kept, self._image.open("r+b") as now:
+            left = size
+            while left > 0:
+                chunk = kept.read(min(_CHUNK, left))
+                if not chunk or chunk != now.read(len(chunk)):
+                    return False
+                left -= len(chunk)
+                self._tick()
+            now.truncate(size)
+            os.fsync(now.fileno())
+        return True
 
     def discard(self) -> None:
         """Remove this backup."""
@@ -152,18 +171,24 @@ class Safekeeping:
                 yield (Path(folder) / name).relative_to(root)
 
     def _link_blobs(self) -> None:
+        """Link what is not linked yet, and bring the links to the disk: blobs that a backup lacks are removed by it."""
         kept = self.folder / "blobs"
+        touched = {self.folder.parent, self.folder}
         for file in self._blob_files(self._blobs):
             target = kept / file
             if target.exists():
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
+            touched.update((target.parent, *target.parent.parents[: len(file.parts)]))
             with contextlib.suppress(FileNotFoundError):  # a pack took it away meanwhile
                 try:
                     target.hardlink_to(self._blobs / file)
                 except OSError:
                     shutil.copy2(self._blobs / file, target)
+                    files.sync_file(target)
             self._tick()
+        for folder in touched:
+            files.sync_folder(folder)
 
     def _drop_new_blobs(self) -> None:
         """Blobs that the restored image does not know would lie there for ever."""
@@ -175,3 +200,5 @@ class Safekeeping:
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(self.folder / "blobs" / file, target)
+                files.sync_file(target)
+                files.sync_folder(target.parent)

@@ -3,7 +3,7 @@
 The states of a watchdog, as `run/watchdog.json` shows them::
 
     starting ──ping──> serving ──end, or silence for two beats──> restarting ──pause──> starting
-    restarting ──too many quick ends──> failing ──a long pause──> starting
+    restarting ──too many ends──> failing ──a long pause──> starting
     starting ──exit code 3 to 6──> refused ──a long pause──> starting
     any ──update_instructions.json──> upgrading ──> serving | restarting
     any ──signal──> stopping ──> stopped
@@ -13,6 +13,7 @@ A kernel that runs when the watchdog comes is adopted rather than doubled. The w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -80,6 +81,8 @@ class Watchdog:
         self._stopping = False
         self._state = "starting"
         self._since = time.time()
+        self._status: dict[str, object] = {}
+        self._written = True
         self._served_from: float | None = None
         self._misses = 0
         self._restarts = 0
@@ -138,11 +141,15 @@ class Watchdog:
             return 0
         except OSError as error:  # a full disk or lost permissions must not end the supervision
             self.log.warning("The watchdog could not do its round: %s", error)
-            return min(1.0, self._settings.watch_seconds)
+        except Exception:  # nor must anything else: who looks after the kernel must not end before it
+            self.log.exception("The watchdog could not do its round")
+        return min(1.0, self._settings.watch_seconds)
 
     def _round(self) -> float:
         """Look once; gives the seconds until the next look."""
         vessel = self.vessel
+        if not self._written:
+            self._write_status()
         if vessel.kernel is None and find_kernel(self._settings.home) is not None:
             self._adopt()
         if self._book.stage or self._left_over():
@@ -188,6 +195,9 @@ class Watchdog:
             return False
         self._served_from, self._misses = None, 0
         pid = self.vessel.kernel.pid if self.vessel.kernel is not None else None
+        left = files.read_json(self._folder / "watchdog.json")
+        if pid is not None and (left.get("state"), left.get("kernel_pid")) == ("serving", pid):
+            self._served_from = time.monotonic()  # it has answered before: silence means that it hangs
         whom = f"The kernel in process {pid} runs already" if pid else "A kernel answers already"
         self._say("starting", f"{whom}; it is adopted")
         return True
@@ -203,8 +213,7 @@ class Watchdog:
         answer = self.vessel.ping(min(1.0, self._settings.watch_seconds))
         if answer is not None and answer.get("ready", True):
             self._served_from = time.monotonic()
-            self.vessel.served()
-            self._tell_serving()
+            self._well()
             return self._settings.watch_seconds
         if time.monotonic() - self.vessel.began < self._settings.ready_seconds:
             return _QUICK_SECONDS
@@ -213,6 +222,7 @@ class Watchdog:
     def _watching(self) -> float:
         if self.vessel.ping(_PATIENCE * self._settings.watch_seconds) is not None:
             self._misses = 0
+            self._well()
             return self._settings.watch_seconds
         if self.vessel.ended:
             return 0
@@ -220,6 +230,13 @@ class Watchdog:
         if self._misses < _MISSES:
             return 0
         return self._replace("The kernel did not answer for two beats")
+
+    def _well(self) -> None:
+        """The kernel answered: tell it once, and keep what could not be kept before."""
+        if self._state != "serving":
+            self._tell_serving()
+        with contextlib.suppress(OSError):
+            self.vessel.served()
 
     def _replace(self, why: str) -> float:
         self.log.warning("%s; it is replaced", why)
@@ -251,11 +268,12 @@ class Watchdog:
         state, hint = "restarting", ""
         if self._backoff.exhausted:
             state = "failing"
+            words = files.tail(self.vessel.log_file)
             hint = (
-                f"It ended {self._backoff.failures} times within {self._backoff.window:g} s: look at run/kernel.log, "
-                "or run `python -m batos doctor`."
+                f"It ended {self._backoff.failures} times within {self._backoff.window:g} s. The last that it said: "
+                f"{files.last_line(words)}. See run/kernel.log, or run `python -m batos doctor`."
             )
-            self.log.error("%s The end of its log:\n%s", hint, files.tail(self.vessel.log_file))
+            self.log.error("%s The end of its log:\n%s", hint, words)
         self._say(state, f"{why}; next start in {seconds:.1f} s", exit_code=code, hint=hint)
         return seconds
 
@@ -292,7 +310,7 @@ class Watchdog:
             self.log.info("%s", message)
         if state != self._state:
             self._state, self._since = state, time.time()
-        status = {
+        self._status = {
             "state": state,
             "message": message,
             "hint": hint,
@@ -302,10 +320,22 @@ class Watchdog:
             "release": self.releases.current.name,
             "exit_code": exit_code,
             "restarts": self._restarts,
+            "failures": self._backoff.failures,
             "since": round(self._since, 3),
         }
         self._notifier.status(message)
-        files.write_json(self._folder / "watchdog.json", status)
+        self._write_status()
+
+    def _write_status(self) -> None:
+        """Write the status where the disk takes it, else with a later round."""
+        try:
+            files.write_json(self._folder / "watchdog.json", self._status)
+        except OSError as error:
+            if self._written:
+                self.log.warning("The status cannot be written: %s", error)
+            self._written = False
+        else:
+            self._written = True
 
 
 def _exit_text(code: int) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos.watchdog import files, logbook, steps
-from batos.watchdog.instructions import Due, Instructions, outcome, stamp
+from batos.watchdog.instructions import Due, Instructions, looks_of, outcome, stamp
 from batos.watchdog.safekeeping import Kept, Safekeeping
 
 if TYPE_CHECKING:
@@ -61,12 +62,19 @@ class Upgrade:
         self._id = name
         self._book = book
         self._home = ship.vessel.settings.home
-        self._keeping = Safekeeping(ship.vessel.settings, name, ship.tick)
+        self._bound = False
+        self._level = "none"
+        self._keeping = Safekeeping(ship.vessel.settings, name, self._tick)
 
     @property
     def _report(self) -> dict[str, Any]:
         report: dict[str, Any] = self._book.entry.setdefault("report", {})
         return report
+
+    def _tick(self) -> None:
+        """Give a sign of life. What can only be ended, forward or back, is not left in the middle when a stop is asked."""
+        with suppress(Abandoned) if self._bound else nullcontext():
+            self._ship.tick()
 
     def perform(self, wanted: Instructions) -> bool:
         """Carry it out; gives whether the new kernel was proven. The report tells everything."""
@@ -105,20 +113,25 @@ class Upgrade:
             return releases.current
         self._book.note(logbook.PREPARING, new=self._id)
         ship.say(f"Upgrade {self._id}: a new release is made beside the one that serves")
-        release = releases.build(self._id, ship.vessel.settings, ship.tick)
+        release = releases.build(self._id, ship.vessel.settings, self._tick)
         for number, step in enumerate(wanted.steps, 1):
             ship.say(f"Step {number} of {len(wanted.steps)}: {' '.join(step.run)}")
-            done = steps.run(step.run, step.timeout_s, release.code, self._environment(release), ship.tick)
+            done = steps.run(step.run, step.timeout_s, release.code, self._environment(release), self._tick)
             self._report["steps"].append(done)
             if done["exit_code"] != 0:
                 raise NotProven(f"step {number} ({step.run[0]}) {done['ending']}")
+        self._check(release)
+        files.sync_all()  # the link may not outlive what it names
+        return release
+
+    def _check(self, release: Release) -> None:
+        """See that the new code loads, before anything is stopped for it."""
         check = release.command("--check")
-        done = steps.run(check, CHECK_SECONDS, release.code, self._environment(release), ship.tick)
+        done = steps.run(check, CHECK_SECONDS, release.code, self._environment(release), self._tick)
         if done["exit_code"] != 0:
             words = done["output"].strip().splitlines() or [""]
             self._report["check"] = done
             raise NotProven(f"the new code does not load: {words[-1][:500]}")
-        return release
 
     def _environment(self, release: Release) -> dict[str, str]:
         env = {**os.environ, "PATH": release.search_path, "BATOS_HOME": str(self._home)}
@@ -131,12 +144,14 @@ class Upgrade:
     def _stop(self, new: Release) -> None:
         """Lay missions to rest, note where the image stands, back it up, and let the new release be the current one."""
         vessel = self._ship.vessel
-        image = vessel.status().get("image", {})
+        status = vessel.status()
+        image = status.get("image", {})
+        self._level = str(status.get("sandbox", {}).get("level", "none"))
         self._report["image"] = {"tid": image.get("tid"), "bytes": image.get("bytes")}
         self._book.note(logbook.STOPPING)
         self._keeping.begin(int(image.get("bytes") or 0))
         self._ship.say(f"Upgrade {self._id}: missions come to the end of their states, and the kernel stops")
-        vessel.rest(vessel.settings.upgrade_grace_seconds, self._ship.tick)
+        vessel.rest(vessel.settings.upgrade_grace_seconds, self._tick)
         kept = self._keeping.complete()
         self._report["backup"] = kept.folder
         self._report["stopped"] = stamp()
@@ -149,7 +164,7 @@ class Upgrade:
         self._ship.say(f"Upgrade {self._id}: the new kernel must prove itself")
         vessel.launch(self._ship.releases.current, prove=self._book.file)
         while True:
-            self._ship.tick()
+            self._tick()
             if vessel.ended:
                 raise NotProven(f"the new kernel ended before it was proven: {_last_words(vessel)}")
             proof = (vessel.ping(1.0) or {}).get("proof")
@@ -161,13 +176,17 @@ class Upgrade:
                 )
             time.sleep(_QUICK_SECONDS)
         self._report["proof"] = {**proof, "seconds": round(time.monotonic() - began, 3)}
+        if proof.get("sandbox") == "none" and self._level != "none":
+            raise NotProven(f"the new kernel has no sandbox, the old one had {self._level}: {proof.get('mission')}")
         self._book.note(logbook.PROVEN)
 
     def _finish(self) -> None:
         """The new kernel serves: tell it, and forget what is older than its predecessor."""
         vessel, releases = self._ship.vessel, self._ship.releases
         end = time.monotonic() + _READY_SECONDS
+        self._bound = True  # a stop changes nothing any more
         while vessel.kernel is not None and not vessel.ended and time.monotonic() < end:
+            self._tick()
             if (vessel.ping(1.0) or {}).get("ready"):
                 break
             time.sleep(_QUICK_SECONDS)
@@ -180,6 +199,7 @@ class Upgrade:
         """Put back what was changed, and let the old release serve again."""
         entry, vessel, releases = self._book.entry, self._ship.vessel, self._ship.releases
         self._report["error"] = why
+        self._bound = True
         stopped = entry.get("kept") is not None
         self._ship.say(f"Upgrade {self._id} failed and is taken back: {why}")
         if entry["stage"] != logbook.RETURNING:
@@ -209,6 +229,7 @@ class Upgrade:
         vessel = self._ship.vessel
         end = time.monotonic() + _READY_SECONDS
         while not vessel.ended and vessel.ping(1.0) is None and time.monotonic() < end:
+            self._tick()
             time.sleep(_QUICK_SECONDS)
 
     def _put_settings_back(self) -> None:
@@ -241,16 +262,26 @@ class Upgrade:
 
 def perform(ship: Ship, found: Due, book: Logbook) -> bool:
     """Carry out what was found; gives whether the new kernel was proven."""
+    if not _take(found):
+        return False
     if found.instructions is None:
         ship.say(f"{found.file.name} is refused: {found.error}; the kernel goes on as it was")
         refused = {"id": found.id, "began": stamp(), "ended": stamp(), "verdict": "refused", "error": found.error}
-        report = {**refused, "serves": _serves(ship)}
-        found.file.rename(outcome(found.file, found.id, "running"))
-        close_file(found.file, found.id, report)
+        close_file(found.file, found.id, {**refused, "serves": _serves(ship)})
         return False
-    found.file.rename(outcome(found.file, found.id, "running"))
-    files.sync_folder(found.file.parent)
     return Upgrade(ship, found.id, book).perform(found.instructions)
+
+
+def _take(found: Due) -> bool:
+    """Take the file away under its id; False, and it stays, where another one has come into its place."""
+    running = outcome(found.file, found.id, "running")
+    found.file.rename(running)
+    if looks_of(running.lstat()) == found.looks:
+        files.sync_folder(found.file.parent)
+        return True
+    if not found.file.exists():  # else a third one came already
+        running.rename(found.file)
+    return False
 
 
 def recover(ship: Ship, book: Logbook) -> None:

@@ -6,6 +6,7 @@ changed. The files `run/kernel.pid`, `run/kernel.log` and `run/settings.json` ar
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,6 +62,7 @@ class Vessel:
         self._pid_file = folder / "kernel.pid"
         self._settings_file = folder / "settings.json"
         self._launched_with: str | None = None
+        self._remembered = False
         self.kernel: Kernel | None = None
         self.began = 0.0
 
@@ -77,9 +79,10 @@ class Vessel:
         env.pop("NOTIFY_SOCKET", None)
         command = release.command(*(("--prove", str(prove)) if prove is not None else ()))
         self._launched_with = _text(self.settings.home / "batos.toml")
+        self._remembered = False
         self.kernel = StartedKernel(command, self.log_file, env, self._probe.shutdown, self._on_end)
         self.began = time.monotonic()
-        self._pid_file.write_text(f"{self.kernel.pid}\n", encoding="ascii")
+        self._note_pid(self.kernel.pid)
 
     def adopt(self) -> bool:
         """Take over a kernel that runs already: one that a former watchdog started, or one that answers."""
@@ -87,8 +90,8 @@ class Vessel:
         if pid is None and self.ping(min(2.0, self.settings.watch_seconds)) is None:
             return False
         self.kernel = AdoptedKernel(pid, self.settings.home, self._probe.shutdown)
-        if pid is not None:
-            self._pid_file.write_text(f"{pid}\n", encoding="ascii")
+        self._note_pid(pid)
+        self._remembered = False
         self._launched_with = files.read_json(self._settings_file).get("text", _text(self.settings.home / "batos.toml"))
         self.began = time.monotonic()
         return True
@@ -111,7 +114,8 @@ class Vessel:
         kernel, self.kernel = self.kernel, None
         if kernel is not None:
             kernel.stop(grace)
-        self._pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._pid_file.unlink(missing_ok=True)
         self._probe.close()
 
     def rest(self, grace: float, tick: Callable[[], None]) -> None:
@@ -126,8 +130,14 @@ class Vessel:
         self.halt(0)
 
     def served(self) -> None:
-        """Remember the settings with which the kernel came to serve."""
-        files.write_json(self._settings_file, {"text": self._launched_with}, durable=True)
+        """Remember the settings with which the kernel came to serve; call it again where the disk did not take them.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        if not self._remembered:
+            files.write_json(self._settings_file, {"text": self._launched_with}, durable=True)
+            self._remembered = True
 
     def good_settings(self) -> str | None:
         """The text of `batos.toml` with which a kernel served last; None where there was no such file."""
@@ -149,6 +159,12 @@ class Vessel:
     def close(self) -> None:
         """Let the connection go."""
         self._probe.close()
+
+    def _note_pid(self, pid: int | None) -> None:
+        """Write the number down where the disk takes it; a kernel is found without it too."""
+        with contextlib.suppress(OSError):
+            if pid is not None:
+                self._pid_file.write_text(f"{pid}\n", encoding="ascii")
 
     def _gone(self) -> bool:
         if self.kernel is None or self.kernel.poll() is not None:

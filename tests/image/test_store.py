@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -229,6 +230,32 @@ class TestDisk:
         with pytest.raises(ImageReadOnly, match=r"i\.fs cannot be opened for writing: Permission denied") as caught:
             Image(tmp_path / "i.fs", tmp_path / "i.blob")
         assert "this user may write" in caught.value.hint
+
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+    def test_an_image_that_may_not_be_written_is_read(
+        self, image: Image, reopen: Callable[[], Image], monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        """It opens for reading, refuses writes with the mend, and takes them once it may be written again."""
+        image.transact_now(put, "thing", {"n": 1})
+        image.close_now()
+
+        def refuse(*args: object) -> None:
+            raise OSError(code, "the disk refuses")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("batos.image.engine.zc.lockfile.LockFile", refuse)
+            again = reopen()
+            assert again.health.state == "unwritable"
+            for _ in range(2):
+                assert again.read_now(slot, "thing", "n").value == 1
+                for write in (partial(put, name="other"), lambda view: view.conn.add(UvmObject())):
+                    with pytest.raises(ImageReadOnly, match="only be opened for reading") as caught:
+                        again.transact_now(write)
+                    assert "this user may write" in caught.value.hint
+                monkeypatch.setattr("batos.image.engine._AGAIN_SECONDS", 0)  # it is tried again, and refused
+        assert again.read_now(slot, "thing", "n").value == 1
+        again.transact_now(put, "third")
+        assert again.read_now(lambda view: sorted(view.root)).value == ["thing", "third"]
 
     def test_an_object_that_is_missing_is_told(self, image: Image) -> None:
         """A reference to nothing, as a recovery from damage may leave it, is an error of ours that names the oid."""

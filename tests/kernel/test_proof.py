@@ -26,7 +26,7 @@ class Proving(Kernel):
         with (self.home / "kernel.log").open("ab") as log:
             command = [sys.executable, str(ROOT / "batos.py"), "--prove", str(self.record)]
             self.process = subprocess.Popen(command, cwd=self.home, env=self.env, stdout=log, stderr=log)
-        while not (self.home / "keys" / "client.key_secret").exists():
+        while not (self.home / "keys" / "server.key").exists():  # the last of them
             assert self.process.poll() is None, self.log()
             time.sleep(0.02)
         client = Client(self)
@@ -122,6 +122,9 @@ def test_missions_rest_at_the_end_of_their_state(tmp_path):
                 if event.get("event") == "transition" and event["to"] == "SYNTHESIZING":
                     break
             with Client(kernel) as other:
+                # The transition is told before the state begins: it has when its mind is asked, after that of the first state.
+                while other.ask({"command": "status"})["mind"]["requests"] < 2:
+                    time.sleep(0.02)
                 assert other.ask({"command": "shutdown", "grace_s": 30})["status"] == "OK"
                 assert other.ask(mission("another"))["error"]["type"] == "Stopping"
             assert client.last_word(number)["error"]["type"] == "Stopping"

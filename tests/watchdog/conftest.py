@@ -57,6 +57,8 @@ while True:
         record = None
     if what == "unproven" and record is not None:
         answer = {"ready": False, "proof": {"done": False}}
+    elif what == "unboxed" and record is not None:
+        answer = {"ready": False, "proof": {"done": True, "sandbox": "none", "mission": "left out: no walls"}}
     else:
         answer = {"ready": record is None, "proof": {"done": True}}
     peer.sendall(json.dumps(answer).encode())
@@ -81,7 +83,8 @@ class SocketProbe:
             return None
 
     def status(self, seconds: float) -> dict | None:
-        """The stand-in says nothing of itself."""
+        """The stand-in has a sandbox, and says nothing else of itself."""
+        return {"sandbox": {"level": "full"}} if self.ping(seconds) is not None else None
 
     def shutdown(self, grace: float = 0) -> None:
         """The stand-in hears signals; it has no cycles to bring to rest."""

@@ -240,13 +240,15 @@ def _proving(ship: Ship) -> int:
     return 0
 
 
-def _doomed(stage: str, when: str, *, fails: bool) -> Callable[[Ship], None]:
+def _doomed(stage: str, when: str, whom: str = "") -> Callable[[Ship], None]:
+    fails = stage in (logbook.RETURNING, logbook.RETURNED)
+
     def line(ship: Ship) -> None:
         assert ship.watchdog is not None
         ship.watchdog.kill()
         ship.watchdog.wait()
         kernel = ship.kernel
-        ship.start(f"{stage}:{when}")
+        ship.start(f"{stage}:{when}:{whom}")
         ship.until(ship.serving, "adoption")
         assert ship.kernel == kernel
         name = ship.drop(steps=[{"run": BAD_PROOF if fails else NEWER}])
@@ -255,7 +257,8 @@ def _doomed(stage: str, when: str, *, fails: bool) -> Callable[[Ship], None]:
         done = not fails and (stage == "close" or (stage, when) == (logbook.PROVEN, "after"))
         _ends(ship, name, "done" if done else "failed")
 
-    line.__doc__ = f"The watchdog is killed {when} it writes down `{stage}`{' of one that fails' if fails else ''}."
+    who = "All processes are" if whom else "The watchdog is"
+    line.__doc__ = f"{who} killed {when} it writes down `{stage}`{' of an upgrade that fails' if fails else ''}."
     return line
 
 
@@ -275,16 +278,12 @@ PLAIN = (
     *(upgrade, settings_only, import_error, no_proof, failing_step, hanging_step, malformed, foreign_owned),
     *(half_written, two_in_a_row, killed_in_migration),
 )
-STAGES = (logbook.PREPARING, logbook.STOPPING, logbook.PROVING, logbook.PROVEN)
+STAGES = (*(logbook.PREPARING, logbook.STOPPING, logbook.PROVING, logbook.PROVEN), "close")
+STAGES += (logbook.RETURNING, logbook.RETURNED)
 LINES: dict[str, Callable[[Ship], None]] = {
     **{line.__name__: line for line in PLAIN},
-    **{f"killed {when} {stage}": _doomed(stage, when, fails=False) for stage in STAGES for when in ("before", "after")},
-    **{f"killed {when} closing": _doomed("close", when, fails=False) for when in ("before", "after")},
-    **{
-        f"killed {when} {stage}": _doomed(stage, when, fails=True)
-        for stage in (logbook.RETURNING, logbook.RETURNED)
-        for when in ("before", "after")
-    },
+    **{f"killed {when} {stage}": _doomed(stage, when) for stage in STAGES for when in ("before", "after")},
+    **{f"power lost {when} {stage}": _doomed(stage, when, "all") for stage in STAGES for when in ("before", "after")},
 }
 
 

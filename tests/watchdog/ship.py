@@ -51,17 +51,29 @@ from batos.kernel.main import main
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 '''
-WATCHDOG = '''"""The watchdog, which may be told where to be killed: DOOM is STAGE:before or STAGE:after of writing it down."""
-import os, signal, sys
+WATCHDOG = '''"""The watchdog, which may be told where to be killed: DOOM is STAGE:before or STAGE:after of writing it down.
+
+With `:all` behind it every process of its home ends there, as when the machine loses its power.
+"""
+import os, pathlib, signal, sys
 from batos.watchdog import logbook, upgrade
-stage, _, when = os.environ.get("DOOM", "").partition(":")
+stage, when, whom = (os.environ.get("DOOM", "") + "::").split(":")[:3]
+def end():
+    home = b"BATOS_HOME=" + os.environ["BATOS_HOME"].encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*") if whom == "all" else ():
+        try:
+            if int(entry.name) != os.getpid() and home in (entry / "environ").read_bytes().split(b"\\0"):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            pass
+    os.kill(os.getpid(), signal.SIGKILL)
 def doomed(real, name):
     def run(*args, **more):
         if (name or args[1]["stage"]) == stage and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
         real(*args, **more)
         if (name or args[1]["stage"]) == stage and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
     return run
 logbook.Logbook._write = doomed(logbook.Logbook._write, "")
 upgrade.close_file = doomed(upgrade.close_file, "close")
@@ -125,7 +137,7 @@ class Ship:
         self._names = 0
 
     def start(self, doom: str = "") -> None:
-        """Start a watchdog; `doom` says where it is killed."""
+        """Start a watchdog; `doom` says where it is killed, and whether all else is with it."""
         command = [str(self.python), str(self.code / "min_watchdog_service.py"), "--background"]
         env = {**self.env, "DOOM": doom}
         self.watchdog = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True)

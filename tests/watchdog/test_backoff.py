@@ -33,11 +33,17 @@ def test_pauses_double_up_to_the_limit():
     assert backoff.exhausted
 
 
-def test_good_service_does_not_count():
-    """A kernel that served a while is started again at once, however often that happens."""
-    backoff = Backoff(60, limit=2, jitter=0, clock=Clock())
-    assert {backoff.pause(HEALTHY_SECONDS) for _ in range(20)} == {0.1}
-    assert not backoff.exhausted
+def test_good_service_is_followed_by_a_start_at_once_up_to_the_limit():
+    """A kernel that served a while is started again at once; one that does so again and again is tried slowly too."""
+    backoff = Backoff(60, limit=4, jitter=0, clock=Clock())
+    assert [backoff.pause(HEALTHY_SECONDS) for _ in range(5)] == [0.1, 0.1, 0.1, 0.1, 60]
+    assert backoff.exhausted
+
+
+def test_good_service_does_not_lengthen_the_pauses():
+    """Only ends before good service double the pause."""
+    backoff = Backoff(60, limit=10, jitter=0, clock=Clock())
+    assert [backoff.pause(served) for served in (0, 0, HEALTHY_SECONDS, 0)] == [0.1, 0.2, 0.1, 0.4]
 
 
 def test_ends_are_forgotten_after_the_window():

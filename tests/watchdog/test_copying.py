@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,7 +95,7 @@ class TestEnvironment:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         site = next(folder.glob("lib/python*/site-packages"))
         (site / "__editable__.batos.pth").write_text(f"{tmp_path / 'old'}\n")
-        (site / "library.so").write_bytes(bytes(copying.LINK_BYTES))
+        (site / "library.so").write_bytes(bytes(1 << 20))
         (site / "small.py").write_text("VALUE = 1\n")
         tool = folder / "bin" / "tool"
         tool.write_text(f"#!{folder}/bin/python\nimport sys\nprint(sys.prefix)\n")
@@ -124,15 +125,15 @@ class TestEnvironment:
         assert (site / "other.pth").read_text() == f"{old}-er\n"
 
     def test_what_an_installer_does_to_the_copy_leaves_the_original(self, environment, tmp_path):
-        """Replaced and edited files, and a replaced library, stay as they were in the environment that serves."""
+        """Files and libraries that are edited in place stay as they were in the environment that serves."""
         before = _texts(environment)
         new = tmp_path / "new" / ".venv"
         copying.copy_environment(environment, new, {}, _nothing)
         site = next(new.glob("lib/python*/site-packages"))
         with (site / "small.py").open("a") as out:
             out.write("VALUE = 2\n")
-        (site / "library.so").unlink()
-        (site / "library.so").write_bytes(b"new")
+        with (site / "library.so").open("r+b") as out:
+            out.write(b"edited")
         assert _texts(environment) == before
 
 
@@ -153,6 +154,13 @@ class TestReleases:
         assert releases.current.code == home / "releases" / "one"
         releases.switch("")
         assert releases.current == releases.base
+
+    def test_a_release_that_does_not_fit_is_not_begun(self, releases, home, monkeypatch):
+        """Where code and environment have no room on the disk, nothing is copied, and it is said how much is needed."""
+        monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: SimpleNamespace(free=copying.SPARE_BYTES - 1))
+        with pytest.raises(OSError, match="a new release needs 256 MiB, the disk has 255 left"):
+            releases.build("one", Settings.load(), _nothing)
+        assert not list((home / "releases").iterdir())
 
     def test_a_link_to_nothing_means_the_first_release(self, releases, home):
         """A release that somebody removed by hand does not stop the system."""

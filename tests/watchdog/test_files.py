@@ -53,6 +53,15 @@ def test_a_long_log_starts_anew_under_its_writer(tmp_path):
     files.shorten(tmp_path / "missing", 1)
 
 
+def test_a_log_that_cannot_be_copied_stays(tmp_path):
+    """Where the disk takes no copy the log stays as it is, and nothing is raised: the watchdog has more to do."""
+    log = tmp_path / "kernel.log"
+    log.write_bytes(b"x" * 101)
+    (tmp_path / "kernel.log.1").mkdir()
+    files.shorten(log, 100)
+    assert log.read_bytes() == b"x" * 101
+
+
 def test_the_tail_of_a_log(tmp_path):
     """The last lines come, whatever the bytes."""
     (tmp_path / "log").write_bytes(b"\xff\n" + b"\n".join(b"line %d" % n for n in range(50)))

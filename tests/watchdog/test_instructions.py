@@ -92,6 +92,30 @@ def test_a_link_is_refused(home, release):
     assert Mailbox(home).waiting
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_unread(home, release):
+    """A named pipe does not hold up the watchdog."""
+    os.mkfifo(home / instructions.NAME)
+    assert "regular file" in Mailbox(home).due(release).error
+
+
+def test_what_is_too_large_is_refused(home, release):
+    """Instructions of many megabytes are none."""
+    drop(home, " " * instructions.MOST_BYTES + "{}")
+    assert "more than" in Mailbox(home).due(release).error
+
+
+def test_text_that_is_none_is_refused(home, release):
+    """Bytes that are no UTF-8, and brackets without an end, are told as what they are."""
+    (home / instructions.NAME).write_bytes(b"\xff{}")
+    assert "cannot be read" in Mailbox(home).due(release).error
+    drop(home, "[" * 100_000)
+    now = iter((0.0, 0.0, 10.0))
+    box = Mailbox(home, clock=lambda: next(now))
+    assert box.due(release) is None
+    assert "not valid JSON" in box.due(release).error
+
+
 def test_an_id_runs_once(home, release):
     """An id that was carried out, or is being carried out, is refused."""
     for end in ("done", "failed", "running"):

@@ -12,7 +12,7 @@ from .ship import Ship
 
 SLICE = (
     *("crash", "sigstop", "starved_loop", "disk_full", "clock_jump", "upgrade", "import_error", "no_proof"),
-    *("killed_in_migration", f"killed before {logbook.PROVEN}", f"killed after {logbook.PROVEN}"),
+    *("killed_in_migration", f"killed before {logbook.PROVEN}", f"power lost after {logbook.PROVEN}"),
 )
 
 

@@ -66,6 +66,29 @@ def test_restoring_takes_back_what_was_written(image, home):
         assert not image.with_name("live_image.fs.index").exists()
 
 
+def test_what_was_added_is_cut_off_without_room(image):
+    """The image that only grew is put back on a disk that takes no copy."""
+    keeping = _keeping()
+    keeping.begin(9)
+    kept = keeping.complete()
+    number = image.stat().st_ino
+    with image.open("ab") as out:
+        out.write(b" and migrated")
+    keeping.restore(kept)
+    assert (image.read_bytes(), image.stat().st_ino) == (b"committed", number)
+
+
+def test_an_image_that_was_packed_is_copied_back(image):
+    """One whose beginning is another one, or that is shorter, is that of the backup again."""
+    keeping = _keeping()
+    keeping.begin(9)
+    kept = keeping.complete()
+    for text in (b"packed, and longer", b"short"):
+        image.write_bytes(text)
+        keeping.restore(kept)
+        assert image.read_bytes() == b"committed"
+
+
 def test_a_home_without_an_image(home):
     """Where there was no image, putting it back removes the one that the new kernel made."""
     keeping = _keeping()

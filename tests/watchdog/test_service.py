@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -101,8 +102,8 @@ class TestRestarts:
         b.plan(1)
         b.start(backoff=Backoff(3600, limit=3))
         until(lambda: b.state == "failing")
-        assert len(b.pids) == 4
-        assert "run/kernel.log" in str(b.status["hint"])
+        assert len(b.pids) == b.status["failures"] == 4
+        assert "It ended 4 times within 300 s. The last that it said: start 3 of code" in str(b.status["hint"])
 
     def test_a_stopped_process_is_replaced(self, bench, until):
         """A kernel that no longer answers (SIGSTOP) is replaced, without waiting for it to hear a request."""
@@ -113,6 +114,14 @@ class TestRestarts:
         os.kill(b.pids[0], signal.SIGSTOP)
         until(lambda: len(b.pids) == 2 and b.state == "serving")
         assert not alive(b.pids[0])
+
+    def test_service_that_always_ends_soon_is_told_and_tried_slowly(self, bench, until):
+        """A kernel that serves for a while and ends, again and again, is not restarted for ever without a word."""
+        b = bench()
+        b.plan("once")
+        b.start(backoff=Backoff(3600, limit=2))
+        until(lambda: b.state == "failing")
+        assert len(b.pids) == 3
 
     def test_a_kernel_that_never_answers_is_replaced(self, bench, until):
         """A kernel that starts and stays mute is replaced after READY_SECONDS."""
@@ -177,6 +186,17 @@ class TestAdoption:
         until(lambda: b.state == "serving" and len(b.pids) == 2)
         assert not alive(b.pids[0])
 
+    def test_an_orphan_that_hangs_is_replaced_within_two_beats(self, bench, until):
+        """A kernel that served the watchdog before is not given the time of one that starts."""
+        b = bench(ready_seconds=3600)
+        b.plan("serve")
+        kernel = _orphan(b, until)
+        files.write_json(b.home / "run" / "watchdog.json", {"state": "serving", "kernel_pid": kernel.pid})
+        os.kill(kernel.pid, signal.SIGSTOP)
+        b.start()
+        until(lambda: b.state == "serving" and len(b.pids) == 2)
+        assert not alive(b.pids[0])
+
     def test_what_an_adopted_kernel_started_ends_with_it(self, bench, until):
         """Kill -9 of an adopted kernel leaves none of its children."""
         b = bench()
@@ -202,6 +222,41 @@ class TestAdoption:
         assert alive(process.pid)
         process.kill()
         process.wait()
+
+
+class TestTroubleOfItsOwn:
+    def test_a_disk_that_refuses_does_not_end_the_watch(self, bench, until, monkeypatch):
+        """While nothing can be written kernels are replaced all the same; afterwards the status is true again."""
+        b = bench()
+        b.plan("serve")
+        b.start()
+        until(lambda: b.state == "serving")
+        real = files.write_json
+        monkeypatch.setattr(files, "write_json", _refuse)
+        os.kill(b.pids[0], signal.SIGKILL)
+        until(lambda: len(b.pids) == 2 and b.probe.ping(1))
+        os.kill(b.pids[1], signal.SIGKILL)
+        until(lambda: len(b.pids) == 3 and b.probe.ping(1))
+        assert b.status["kernel_pid"] == b.pids[0]
+        monkeypatch.setattr(files, "write_json", real)
+        until(lambda: b.status["kernel_pid"] == b.pids[2] and b.state == "serving")
+        until((b.home / "run" / "settings.json").exists)
+
+    def test_a_fault_of_its_own_does_not_end_it(self, bench, until, monkeypatch):
+        """Whatever goes wrong in a round is logged, and the next one comes."""
+        b = bench()
+        b.plan("serve")
+        watchdog = b.start()
+        until(lambda: b.state == "serving")
+        monkeypatch.setattr(watchdog.vessel, "ping", lambda _: 1 / 0)
+        until(lambda: "ZeroDivisionError" in (b.home / "run" / "watchdog.log").read_text())
+        monkeypatch.undo()
+        os.kill(b.pids[0], signal.SIGKILL)
+        until(lambda: len(b.pids) == 2 and b.state == "serving")
+
+
+def _refuse(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def _orphan(bench, until):

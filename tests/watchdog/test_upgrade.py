@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from batos.watchdog import logbook
+from batos.watchdog import logbook, upgrade
 from batos.watchdog.files import write_json
 from batos.watchdog.instructions import NAME
 
@@ -117,6 +117,28 @@ class TestTakenBack:
         assert "not proven within 0.5 s" in report(b.home, "slow")["error"]
         assert len(b.pids) == 3
 
+    def test_a_kernel_whose_sandbox_is_gone_is_taken_back(self, serving, until):
+        """New code or settings with which generated code would be refused are not proven where it ran before."""
+        b = serving("unboxed", "serve")
+        drop(b.home, {"id": "open"})
+        until(lambda: ended(b.home, "open", "failed"))
+        until(lambda: b.state == "serving")
+        assert "has no sandbox, the old one had full: left out: no walls" in report(b.home, "open")["error"]
+
+    def test_going_back_is_not_left_in_the_middle(self, serving, until):
+        """A stop while the new kernel is proven puts the image back before the watchdog ends."""
+        b = serving("unproven")
+        image = b.home / "live_image.fs"
+        image.write_bytes(b"before")
+        drop(b.home, {"id": "halted"})
+        until(lambda: (b.home / "run" / "upgrade.json").exists() and len(b.pids) == 2)
+        image.write_bytes(b"packed by the new one")
+        b.stop()
+        assert ended(b.home, "halted", "failed")
+        assert image.read_bytes() == b"before"
+        assert report(b.home, "halted")["image_put_back"] is True
+        assert not (b.home / "run" / "upgrade.json").exists()
+
     def test_an_image_that_was_migrated_is_put_back(self, serving, until):
         """What the new kernel wrote into the image before it was given up is gone, and so are its new blobs."""
         b = serving("write", "serve")
@@ -171,6 +193,23 @@ class TestRefused:
         (b.home / NAME).write_text('{"id": "half"}')
         until(lambda: ended(b.home, "half", "done"))
         assert len(reports(b.home)) == 1
+
+    def test_a_file_that_takes_the_place_of_another_is_not_lost(self, serving, until, monkeypatch):
+        """Instructions that are replaced between their judgement and their taking are carried out as they are then."""
+        b = serving("serve")
+        real = upgrade._take
+        pending = [{"id": "newer"}]
+
+        def late(found):
+            while pending:
+                drop(b.home, pending.pop())
+            return real(found)
+
+        monkeypatch.setattr(upgrade, "_take", late)
+        drop(b.home, {"id": "older"})
+        until(lambda: ended(b.home, "newer", "done"))
+        assert [told["id"] for told in reports(b.home)] == ["newer"]
+        assert not list(b.home.glob("update_instructions.older.*"))
 
     def test_instructions_run_once(self, serving, until):
         """The same id again is refused."""
