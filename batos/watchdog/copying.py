@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SPARE_BYTES = 256 << 20
 """What a disk must have left beside the copies: the steps write too, and the image goes on growing."""
 _TEXT_BYTES = 256 << 10
+_SLICE_SECONDS = 0.2
 _FICLONE = 0x40049409
 _CACHES = frozenset({"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"})
 
@@ -136,6 +138,16 @@ else:  # pragma: no cover
         """Other systems are asked for a plain copy."""
         del source, target
         return False
+
+
+def patiently(work: Callable[[], object], tick: Tick) -> None:
+    """Do what may take long in a thread, and tick meanwhile; what `tick` raises is raised when the work is done."""
+    with ThreadPoolExecutor(1, "patience") as pool:
+        done = pool.submit(work)
+        while not done.done():
+            wait([done], _SLICE_SECONDS)
+            tick()
+        done.result()
 
 
 def room_for(code: Path, environment: Path | None, leave: Collection[Path], place: Path) -> None:

@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,17 +128,29 @@ class Releases:
         return new
 
     def remove(self, name: str) -> None:
-        """Remove a release; the first one and one that is not there stay as they are."""
-        if name:
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+        """Remove a release; the first one and one that is not there stay as they are.
+
+        Its name is free at once; its many files go in the background, or with the next removal.
+        """
+        if name and (self._folder / name).exists():
+            (self._folder / name).rename(self._folder / f".removed-{name}-{time.time_ns()}")
+        removed = list(self._folder.glob(".removed-*"))
+        if removed:
+            threading.Thread(target=_remove, args=(removed,), name="removal", daemon=True).start()
 
     def prune(self, keep: set[str]) -> None:
         """Remove all releases but these, and the one that this process itself runs from."""
         keep = keep | {self.base.code.name}
         if self._folder.is_dir():
             for entry in self._folder.iterdir():
-                if entry.is_dir() and not entry.is_symlink() and entry.name not in keep:
+                spared = entry.name.startswith(".") or entry.name in keep
+                if entry.is_dir() and not entry.is_symlink() and not spared:
                     self.remove(entry.name)
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def state_of(settings: Settings, code: Path) -> list[Path]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batos.settings import Settings
+    from batos.watchdog.process import Kernel
 
 _REFUSALS: dict[int, type[StartError]] = {
     kind.exit_code: kind for kind in (ImageInUse, ImageDamaged, BadSetting, EndpointTaken)
@@ -84,6 +85,8 @@ class Watchdog:
         self._status: dict[str, object] = {}
         self._written = True
         self._served_from: float | None = None
+        self._known: Kernel | None = None
+        self._next_look = 0.0
         self._misses = 0
         self._restarts = 0
 
@@ -110,7 +113,7 @@ class Watchdog:
         self._stop_file.unlink(missing_ok=True)
         try:
             while not self._stopping:
-                self._sleep(self._guarded_round())
+                self._sleep(self._guarded(self._round))
         finally:
             self._end()
             self._bell.close()
@@ -119,8 +122,11 @@ class Watchdog:
             files.close_log(self.log)
         return 0
 
-    def tick(self) -> None:
+    def tick(self, *, watch: bool = False) -> None:
         """Tell the system that the watchdog lives, also in the middle of an upgrade.
+
+        Args:
+            watch: Whether to look after the kernel meanwhile: it goes on serving while its successor is made.
 
         Raises:
             Abandoned: Somebody asked the watchdog to stop.
@@ -129,14 +135,16 @@ class Watchdog:
         if self._stopping or self._stop_file.exists():
             self._stopping = True
             raise Abandoned
+        if watch and (time.monotonic() >= self._next_look or self.vessel.ended):
+            self._next_look = time.monotonic() + self._guarded(self._look_after)
 
     def say(self, message: str) -> None:
         """Tell what an upgrade does."""
         self._say("upgrading", message)
 
-    def _guarded_round(self) -> float:
+    def _guarded(self, look: Callable[[], float]) -> float:
         try:
-            return self._round()
+            return look()
         except Abandoned:
             return 0
         except OSError as error:  # a full disk or lost permissions must not end the supervision
@@ -147,10 +155,9 @@ class Watchdog:
 
     def _round(self) -> float:
         """Look once; gives the seconds until the next look."""
-        vessel = self.vessel
         if not self._written:
             self._write_status()
-        if vessel.kernel is None and find_kernel(self._settings.home) is not None:
+        if self.vessel.kernel is None and find_kernel(self._settings.home) is not None:
             self._adopt()
         if self._book.stage or self._left_over():
             self._recover()
@@ -158,6 +165,11 @@ class Watchdog:
         if found is not None:
             self._upgrade(found)
             return 0
+        return self._look_after()
+
+    def _look_after(self) -> float:
+        """See how the kernel is, and do what it needs; gives the seconds until the next look."""
+        vessel = self.vessel
         files.shorten(vessel.log_file, self._settings.log_bytes)
         if vessel.kernel is None:
             if not self._adopt():
@@ -183,17 +195,19 @@ class Watchdog:
     def _upgrade(self, found: instructions.Due) -> None:
         if found.instructions is not None:
             self._say("upgrading", f"{instructions.NAME} was dropped")
-        served, before = self._served_from, self.vessel.kernel
-        self._served_from = None
-        upgrade.perform(self, found, self._book)
-        if before is not None and self.vessel.kernel is before:
-            self._served_from = served
+        self._next_look = time.monotonic()
+        try:
+            upgrade.perform(self, found, self._book)
+        finally:
+            if self.vessel.kernel is not self._known:  # it is another one, or none
+                self._served_from, self._misses, self._known = None, 0, self.vessel.kernel
+        if self._served_from is not None:
             self._tell_serving()
 
     def _adopt(self) -> bool:
         if not self.vessel.adopt():
             return False
-        self._served_from, self._misses = None, 0
+        self._served_from, self._misses, self._known = None, 0, self.vessel.kernel
         pid = self.vessel.kernel.pid if self.vessel.kernel is not None else None
         left = files.read_json(self._folder / "watchdog.json")
         if pid is not None and (left.get("state"), left.get("kernel_pid")) == ("serving", pid):
@@ -205,7 +219,7 @@ class Watchdog:
     def _launch(self) -> None:
         release = self.releases.current
         self.vessel.launch(release)
-        self._served_from, self._misses = None, 0
+        self._served_from, self._misses, self._known = None, 0, self.vessel.kernel
         pid = self.vessel.kernel.pid if self.vessel.kernel is not None else None
         self._say("starting", f"The kernel starts (process {pid}{f', release {release.name}' if release.name else ''})")
 
@@ -213,7 +227,8 @@ class Watchdog:
         answer = self.vessel.ping(min(1.0, self._settings.watch_seconds))
         if answer is not None and answer.get("ready", True):
             self._served_from = time.monotonic()
-            self._well()
+            self._tell_serving()
+            self._remember()
             return self._settings.watch_seconds
         if time.monotonic() - self.vessel.began < self._settings.ready_seconds:
             return _QUICK_SECONDS
@@ -222,7 +237,9 @@ class Watchdog:
     def _watching(self) -> float:
         if self.vessel.ping(_PATIENCE * self._settings.watch_seconds) is not None:
             self._misses = 0
-            self._well()
+            if self._state not in ("serving", "upgrading"):
+                self._tell_serving()
+            self._remember()
             return self._settings.watch_seconds
         if self.vessel.ended:
             return 0
@@ -231,10 +248,8 @@ class Watchdog:
             return 0
         return self._replace("The kernel did not answer for two beats")
 
-    def _well(self) -> None:
-        """The kernel answered: tell it once, and keep what could not be kept before."""
-        if self._state != "serving":
-            self._tell_serving()
+    def _remember(self) -> None:
+        """Keep the settings with which the kernel serves, where the disk takes them now."""
         with contextlib.suppress(OSError):
             self.vessel.served()
 

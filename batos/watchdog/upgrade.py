@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos.watchdog import files, logbook, steps
+from batos.watchdog.copying import patiently
 from batos.watchdog.instructions import Due, Instructions, looks_of, outcome, stamp
 from batos.watchdog.safekeeping import Kept, Safekeeping
 
@@ -39,8 +40,8 @@ class Ship(Protocol):
     releases: Releases
     log: logging.Logger
 
-    def tick(self) -> None:
-        """Called now and then; raises `Abandoned` when the watchdog is to stop."""
+    def tick(self, *, watch: bool = False) -> None:
+        """Called now and then; raises `Abandoned` when the watchdog is to stop. `watch`: the kernel is to serve on."""
 
     def say(self, message: str) -> None:
         """Tell what happens."""
@@ -63,6 +64,7 @@ class Upgrade:
         self._book = book
         self._home = ship.vessel.settings.home
         self._bound = False
+        self._serves = False
         self._level = "none"
         self._keeping = Safekeeping(ship.vessel.settings, name, self._tick)
 
@@ -74,13 +76,14 @@ class Upgrade:
     def _tick(self) -> None:
         """Give a sign of life. What can only be ended, forward or back, is not left in the middle when a stop is asked."""
         with suppress(Abandoned) if self._bound else nullcontext():
-            self._ship.tick()
+            self._ship.tick(watch=self._serves)
 
     def perform(self, wanted: Instructions) -> bool:
         """Carry it out; gives whether the new kernel was proven. The report tells everything."""
         old = self._ship.releases.current.name
         report: dict[str, Any] = {"id": self._id, "began": stamp(), "steps": [], "proof": None}
         self._book.begin(self._id, old=old, new=old, keep_image=wanted.keep_image, kept=None, report=report)
+        self._serves = True
         try:
             new = self._prepare(wanted)
             self._stop(new)
@@ -121,7 +124,7 @@ class Upgrade:
             if done["exit_code"] != 0:
                 raise NotProven(f"step {number} ({step.run[0]}) {done['ending']}")
         self._check(release)
-        files.sync_all()  # the link may not outlive what it names
+        patiently(files.sync_all, self._tick)  # the link may not outlive what it names
         return release
 
     def _check(self, release: Release) -> None:
@@ -151,6 +154,7 @@ class Upgrade:
         self._book.note(logbook.STOPPING)
         self._keeping.begin(int(image.get("bytes") or 0))
         self._ship.say(f"Upgrade {self._id}: missions come to the end of their states, and the kernel stops")
+        self._serves = False
         vessel.rest(vessel.settings.upgrade_grace_seconds, self._tick)
         kept = self._keeping.complete()
         self._report["backup"] = kept.folder
@@ -199,7 +203,7 @@ class Upgrade:
         """Put back what was changed, and let the old release serve again."""
         entry, vessel, releases = self._book.entry, self._ship.vessel, self._ship.releases
         self._report["error"] = why
-        self._bound = True
+        self._bound, self._serves = True, False
         stopped = entry.get("kept") is not None
         self._ship.say(f"Upgrade {self._id} failed and is taken back: {why}")
         if entry["stage"] != logbook.RETURNING:

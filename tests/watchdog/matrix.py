@@ -333,7 +333,7 @@ def _repeat(line: Callable[[Ship], None], times: int) -> tuple[list[float], int]
                 ship.image_check()
                 held += 1
             except Exception:  # a line that breaks must not end the others
-                sys.stderr.write(f"{line.__doc__}\n{traceback.format_exc()}\n")
+                sys.stderr.write(f"{line.__doc__}\n{traceback.format_exc()}\n{ship.log()[-6000:]}\n")
                 ship.stop()
                 ship = Ship(Path(folder) / str(number))
                 ship.prepare()

@@ -37,6 +37,9 @@ RULES = [
 ]
 BRIEF = {"type": "unhandled_message", "selector": "answer", "intent": "answer the question"}
 
+_MISSION_SECONDS, _BUMP_SECONDS = 0.2, 0.1
+"""The pauses of the load: it must be there all the time, not take all of a small machine."""
+
 KERNEL = '''"""The kernel, with faults on demand: a starved loop, a clock that jumps, starts that fail."""
 import os, pathlib, signal, sys, time
 real, shift = time.time, [0.0]
@@ -297,11 +300,11 @@ class Load:
 
     def _missions(self) -> None:
         try:
-            while not self._end.is_set():
+            while not self._end.wait(_MISSION_SECONDS):
                 self.words.append(self._ship.mission())
         except BaseException as error:
             self.faults.append(error)
 
     def _bumps(self) -> None:
-        while not self._end.wait(0.02):
+        while not self._end.wait(_BUMP_SECONDS):
             self._ship.bump()

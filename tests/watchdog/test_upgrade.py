@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import pytest
@@ -61,6 +63,21 @@ class TestDone:
         assert len(b.pids) == 2
         assert not (b.home / "releases").exists()
 
+    def test_the_kernel_is_looked_after_while_the_steps_run(self, serving, until):
+        """A kernel that dies, and one that hangs, in the middle of a long step are replaced before the step ends."""
+        b = serving("serve", "serve", "serve")
+        wait = f"import pathlib, time\nwhile not pathlib.Path({str(b.folder / 'go')!r}).exists(): time.sleep(0.02)"
+        drop(b.home, {"id": "long", "steps": [{"run": [sys.executable, "-c", wait]}]})
+        until(lambda: b.state == "upgrading" and "Step" in str(b.status["message"]))
+        os.kill(b.pids[0], signal.SIGKILL)
+        until(lambda: len(b.pids) == 2 and b.state == "serving")
+        os.kill(b.pids[1], signal.SIGSTOP)
+        until(lambda: len(b.pids) == 3 and b.state == "serving")
+        (b.folder / "go").touch()
+        until(lambda: ended(b.home, "long", "done") and b.state == "serving")
+        assert len(b.pids) == 4
+        assert b.status["release"] == "long"
+
     def test_two_files_in_a_row_are_two_upgrades(self, serving, until):
         """A second file that is dropped while the first is carried out is carried out after it."""
         b = serving("serve")
@@ -70,7 +87,7 @@ class TestDone:
         until(lambda: ended(b.home, "first", "done") and ended(b.home, "second", "done"))
         until(lambda: b.state == "serving")
         assert b.status["release"] == "second"
-        assert {entry.name for entry in (b.home / "releases").iterdir()} == {"first", "second", "current"}
+        until(lambda: {entry.name for entry in (b.home / "releases").iterdir()} == {"first", "second", "current"})
 
     def test_only_the_last_releases_are_kept(self, serving, until):
         """Of older releases and backups only those are kept that a way back may need."""
@@ -78,7 +95,7 @@ class TestDone:
         for name in ("a", "b", "c", "d"):
             drop(b.home, {"id": name, "steps": [{"run": OK}]})
             until(lambda n=name: ended(b.home, n, "done") and b.state == "serving")
-        assert {entry.name for entry in (b.home / "releases").iterdir()} == {"c", "d", "current"}
+        until(lambda: {entry.name for entry in (b.home / "releases").iterdir()} == {"c", "d", "current"})
         assert {entry.name for entry in (b.home / "backups").iterdir()} == {"upgrade-c", "upgrade-d"}
 
 
@@ -92,7 +109,7 @@ class TestTakenBack:
         assert [step["exit_code"] for step in report(b.home, "bad")["steps"]] == [7]
         assert "exit code 7" in report(b.home, "bad")["error"]
         assert len(b.pids) == 1
-        assert not list((b.home / "releases").iterdir())
+        until(lambda: not list((b.home / "releases").iterdir()), "the release is removed")
 
     def test_a_kernel_that_ends_in_its_proof_is_taken_back(self, serving, until):
         """The old code serves again, the report says why, and the new release is gone."""
@@ -106,7 +123,7 @@ class TestTakenBack:
         assert told["serves"]["release"] == b.status["release"] == ""
         assert len(b.pids) == 3
         assert "of code" in (b.home / "run" / "kernel.log").read_text().splitlines()[-1]
-        assert not list((b.home / "releases").iterdir())
+        until(lambda: not list((b.home / "releases").iterdir()), "the release is removed")
 
     def test_a_kernel_that_is_not_proven_in_time_is_taken_back(self, serving, until):
         """A kernel that answers but does not prove itself serves nobody and is replaced by the old one."""
@@ -171,7 +188,7 @@ class TestTakenBack:
         b.stop()
         assert ended(b.home, "long", "failed")
         assert "asked to stop" in report(b.home, "long")["error"]
-        assert not list((b.home / "releases").iterdir())
+        until(lambda: not list((b.home / "releases").iterdir()), "the release is removed")
 
 
 class TestRefused:
