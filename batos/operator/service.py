@@ -21,8 +21,7 @@ _UNIT = """\
 [Unit]
 Description=BAT OS, the living image in {home_plain}
 After=network.target
-StartLimitIntervalSec=300
-StartLimitBurst=10
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -31,7 +30,7 @@ ExecStart={python} {script} --background
 WorkingDirectory={home_path}
 Environment={home}
 {environment}Restart=always
-RestartSec=1
+RestartSec=2
 WatchdogSec=60
 TimeoutStartSec={ready}
 TimeoutStopSec={stop}
@@ -98,8 +97,8 @@ def unit(settings: Settings, *, system: bool = False, user: str = "") -> str:
         home_plain=str(settings.home).replace("%", "%%"),
         home_path=str(settings.home).replace("%", "%%"),
         home=_word(f"BATOS_HOME={settings.home}"),
-        python=_word(str(first.python)),
-        script=_word(str(first.code / "min_watchdog_service.py")),
+        python=_command(first.python),
+        script=_command(first.code / "min_watchdog_service.py"),
         environment=lines,
         ready=int(settings.ready_seconds) + 30,
         stop=int(settings.stop_grace_seconds) + 30,
@@ -112,6 +111,11 @@ def _word(text: str) -> str:
     """One word of a unit file: quoted, its specifiers and quotes escaped."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{plain}"'
+
+
+def _command(path: Path) -> str:
+    """A word of a command, in which variables are put in too."""
+    return _word(str(path)).replace("$", "$$")
 
 
 def _user_units() -> Path:

@@ -9,6 +9,7 @@ import time
 
 _A_BEAT = 0.4
 """The share of `WatchdogSec` after which systemd hears from us again."""
+_LONGER = "EXTEND_TIMEOUT_USEC=120000000"
 
 
 class Notifier:
@@ -19,7 +20,7 @@ class Notifier:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._every = _microseconds(os.environ.get("WATCHDOG_USEC", "")) * _A_BEAT
         self._last = 0.0
-        self._ready = False
+        self._ready = self._ending = False
 
     def ready(self, status: str) -> None:
         """Say that the kernel serves; the first time it ends the start of the service."""
@@ -34,10 +35,12 @@ class Notifier:
         """Say that the watchdog's own loop goes round; call it often, it is sent when it is time."""
         if self._every and time.monotonic() - self._last >= self._every:
             self._last = time.monotonic()
-            self._send("WATCHDOG=1")
+            # A start that waits for an image to be mended, or a stop that puts one back, is not cut off.
+            self._send("WATCHDOG=1", *(() if self._ready and not self._ending else (_LONGER,)))
 
     def stopping(self) -> None:
         """Say that the service ends."""
+        self._ending = True
         self._send("STOPPING=1")
 
     def _send(self, *lines: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,7 @@ def test_the_unit_says_what_must_be_said(home, system):
     assert told["Type"] == "notify"
     assert int(told["WatchdogSec"]) > 0
     assert (told["Restart"], told["KillMode"]) == ("always", "process")
+    assert dict(found["Unit"])["StartLimitIntervalSec"] == "0"  # it never ends stopped
     assert told["ExecStart"].endswith('min_watchdog_service.py" --background')
     assert f'"BATOS_HOME={home}"' in [value for key, value in found["Service"] if key == "Environment"]
     assert dict(found["Install"])["WantedBy"] == ("multi-user.target" if system else "default.target")
@@ -53,6 +55,14 @@ def test_settings_come_along_and_secrets_do_not(home, monkeypatch):
     assert r'Environment="BATOS_PERSONA_MODELS={\"BRICK\": \"100%%\"}"' in text
     assert "secret" not in text
     assert text.count("BATOS_HOME=") == 1
+
+
+def test_a_sign_in_the_path_of_the_code_stays(home, monkeypatch):
+    """A `$` in the folder of the code is no variable, a `%` no specifier."""
+    release = Release("", Path("/srv/$bat 5%"), Path("/srv/$bat 5%/python"), None)
+    monkeypatch.setattr(service, "Releases", lambda _: SimpleNamespace(base=release))
+    text = service.unit(Settings.load())
+    assert 'ExecStart="/srv/$$bat 5%%/python" "/srv/$$bat 5%%/min_watchdog_service.py" --background' in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

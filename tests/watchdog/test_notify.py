@@ -37,7 +37,21 @@ def test_life_signs_come_when_it_is_time(ear, monkeypatch):
     for _ in range(5):
         notifier.alive()
     notifier.status("end")
-    assert [ear.recv(1000) for _ in range(2)] == [b"WATCHDOG=1", b"STATUS=end"]
+    assert [ear.recv(1000) for _ in range(2)] == [b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=120000000", b"STATUS=end"]
+
+
+def test_only_starts_and_stops_are_given_more_time(ear):
+    """A start that takes long and a stop are not cut off as long as signs of life come; service has no end anyway."""
+    notifier = Notifier()
+    said = []
+    for step in (lambda: None, lambda: notifier.ready("it serves"), notifier.stopping):
+        step()
+        notifier._last = -1e9
+        notifier.alive()
+        while not (word := ear.recv(1000)).startswith(b"WATCHDOG=1"):
+            pass
+        said.append(b"EXTEND_TIMEOUT_USEC" in word)
+    assert said == [True, False, True]
 
 
 def test_without_systemd_nothing_is_said(monkeypatch):
