@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         300, "how long a kernel may take to its first answer before it is replaced"
     )
     restart_seconds: PositiveSeconds = _setting(60, "the longest pause between two restarts of the kernel")
-    restart_limit: Positive = _setting(8, "quick ends of the kernel within the window that are tried again soon")
+    restart_limit: Positive = _setting(8, "ends of the kernel within the window that are tried again soon")
     restart_window_seconds: PositiveSeconds = _setting(300, "the window of RESTART_LIMIT")
     refused_seconds: PositiveSeconds = _setting(60, "the pause after an exit code that a restart cannot mend (3 to 6)")
     log_bytes: Positive = _setting(4 * MIB, "size at which run/kernel.log and run/watchdog.log start anew")

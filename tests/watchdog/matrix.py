@@ -98,9 +98,12 @@ def boot_loop(ship: Ship) -> None:
 
 
 def clock_jump(ship: Ship) -> None:
-    """The kernel's clock goes back a day."""
-    os.kill(ship.kernel, signal.SIGUSR2)
-    ship.mission()
+    """The kernel's clock goes back a day, and then forward two: it serves on, and every mission comes to its end."""
+    kernel = ship.kernel
+    for _ in range(2):
+        os.kill(kernel, signal.SIGUSR2)
+        assert ship.mission()["result"] == 42
+    assert ship.kernel == kernel
 
 
 def disk_full(ship: Ship) -> None:

@@ -45,7 +45,7 @@ import os, pathlib, signal, sys, time
 real, shift = time.time, [0.0]
 time.time = lambda: real() + shift[0]
 signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))
-signal.signal(signal.SIGUSR2, lambda *_: shift.append(shift.pop() - 86400))
+signal.signal(signal.SIGUSR2, lambda *_: shift.append(86400 if shift.pop() < 0 else -86400))
 bad = pathlib.Path(os.environ["BATOS_HOME"]) / "bad_starts"
 if bad.exists() and (left := int(bad.read_text())) > 0:
     bad.write_text(str(left - 1))
