@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from batos.settings import Settings
 
 _POLL_SECONDS = 0.05
-_SPARE_SECONDS = 120.0
+_SPARE_SECONDS = 600.0
+"""For the copy of code and environment, the backup, and missions that come to rest."""
 _COLUMNS = ("step", "took", "ended")
 
 

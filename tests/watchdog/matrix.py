@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batos.errors import ImageReadOnly
+from batos.errors import ImageReadOnly, Unreachable
 from batos.watchdog import logbook
 from batos.watchdog.instructions import NAME
 
@@ -70,7 +71,8 @@ def crash(ship: Ship) -> None:
 def exit_0(ship: Ship) -> None:
     """The kernel is asked to end by somebody."""
     old = ship.kernel
-    ship.ask("shutdown")
+    with contextlib.suppress(Unreachable):  # libzmq drops an answer that has not been read when the link breaks
+        ship.ask("shutdown")
     _replaced(ship, old)
 
 
