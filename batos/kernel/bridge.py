@@ -121,7 +121,7 @@ class Bridge:
         self._look_again()
 
     def _look_again(self) -> None:
-        """Read soon: after a send or a full batch the descriptor does not tell of what came meanwhile."""
+        """Read soon: after a send, a failed one too, or a full batch the descriptor does not tell of what came before."""
         if not self._again and self._fault is not None:
             self._again = True
             asyncio.get_running_loop().call_soon(self._read)

@@ -52,13 +52,14 @@ class Outgoing:
     Args:
         socket: The socket; it must refuse what it cannot route (`ROUTER_MANDATORY`).
         limit: Bytes that may wait for one peer; for all peers together `PEERS` times as many.
-        sent: Called after each message that ZeroMQ took.
+        used: Called after each use of the socket, also one that failed: any of them may swallow what its descriptor
+            would have told of messages that came in.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], limit: int, sent: Callable[[], None]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], limit: int, used: Callable[[], None]) -> None:
         self._socket = socket
         self._limit = limit
-        self._sent = sent
+        self._used = used
         self._waiting: dict[bytes, _Backlog] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._counts = {"dropped": 0, "unreachable": 0}
@@ -86,8 +87,9 @@ class Outgoing:
                 self._counts["unreachable"] += 1
                 return False
             else:
-                self._sent()
                 return True
+            finally:
+                self._used()
         if backlog is None:
             backlog = self._waiting[envelope[0]] = _Backlog()
         if not self._keep(backlog, envelope, message, data):
@@ -128,6 +130,8 @@ class Outgoing:
                 self._counts["unreachable"] += len(backlog.frames)
                 del self._waiting[peer]
                 return False
+            finally:
+                self._used()
             backlog.frames.popleft()
             backlog.bytes -= len(data)
         if not backlog.frames and not backlog.held():
@@ -146,7 +150,6 @@ class Outgoing:
             tracker = self._socket.send_multipart((*envelope, data), zmq.NOBLOCK, copy=False, track=True)
             assert tracker is not None
             backlog.large.append((tracker, len(data)))
-        self._sent()
 
     def _turn(self) -> None:
         self._timer = None
