@@ -39,7 +39,7 @@ def _bridge(client):
 
 
 def test_a_reader_that_never_reads(kernel):
-    """Fifty megabytes that nobody reads cost a few; others are answered meanwhile."""
+    """Fifty megabytes that nobody reads cost a few; others are answered meanwhile, and a late reader is too."""
     with Client(kernel) as other, Client(kernel) as deaf:
         deaf.socket.rcvhwm = 1
         deaf.socket.rcvbuf = 8192
@@ -54,6 +54,13 @@ def test_a_reader_that_never_reads(kernel):
         assert _memory(kernel) - before < 25 * MIB
         assert told["waiting_bytes"] < MIB
         assert told["dropped"] > 0
+        heard = []
+        while deaf.socket.poll(2000):
+            reply = codec.unpack(deaf.socket.recv())
+            heard.append(reply["id"])
+            assert reply["status"] == "OK" or reply["error"]["type"] == "Busy"
+        assert len(heard) == len(set(heard)) > 0
+        assert deaf.ask({"command": "ping"})["status"] == "OK"
         other.ask({"command": "remove", "target_oid": "genesis_obj", "slot": "filler"})
 
 
