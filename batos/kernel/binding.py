@@ -1,4 +1,9 @@
-"""How the bridge's socket is set up and bound: limits, heartbeats, files, and an address that is really free."""
+"""How the bridge's socket is set up and bound: limits, dead peers, files, and an address that is really free.
+
+The kernel sends no heartbeats of ZeroMQ's. A client that reads slowly does not answer them, so it would be cut off and lose
+its replies, and libzmq up to 4.3.5 ends the client's process by an assertion when it reads on after that. TCP asks whether
+a silent peer is alive; a client may ask for more with heartbeats of its own and their time to live.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,8 @@ if TYPE_CHECKING:
 CUT_OFF = 4
 """A peer that sends a message of so many times MAX_MESSAGE_BYTES is cut off."""
 INCOMING = 64
-HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 5000, 20_000
+ALIVE_IDLE_SECONDS, ALIVE_SECONDS, ALIVE_COUNT = 10, 5, 3
+"""TCP asks a peer that is silent for so long, every so often; so many questions without an answer end the connection."""
 HANDSHAKE_MS = 10_000
 BACKLOG = 1024
 FILES = 8192
@@ -32,8 +38,10 @@ def configure(socket: zmq.Socket[bytes], settings: Settings) -> None:
     socket.sndhwm, socket.rcvhwm = PIPE, INCOMING
     socket.maxmsgsize = CUT_OFF * settings.max_message_bytes
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, ALIVE_IDLE_SECONDS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, ALIVE_SECONDS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, ALIVE_COUNT)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.BACKLOG, BACKLOG)
     socket.ipv6 = "[" in settings.zmq_endpoint
