@@ -68,6 +68,6 @@ async def test_a_send_that_fails_loses_no_request(tmp_path):
             failing = [bridge._out._turn, lambda: bridge._out.send((b"nobody",), {}, b"x")]
             for number in range(6):
                 _ask(other, number)
-                time.sleep(0.02)  # noqa: ASYNC251 - the loop must be busy while the request comes in
+                time.sleep(0.02)  # the loop is busy while the request comes in
                 failing[number % 2]()
                 assert await _answered(other, 10) == number
