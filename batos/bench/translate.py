@@ -1,44 +1,34 @@
 """Bench `translate`: words to messages on function-calling problems, beside the same weights asked without the translator.
 
-A folder holds `simple_python.jsonl`, `multiple.jsonl` and `irrelevance.jsonl` in the layout of the Berkeley Function
-Calling Leaderboard. Each function is given as what an object understands: selector, signature, docstring. The peer gets the
-same functions as JSON in the usual prompt and writes freely. A result counts when the right function is named with values
-that the ground truth accepts. Results are kept in a file, so that a run that was stopped goes on.
+Each function of a problem is given as what an object understands: selector, signature, docstring. The peer gets the same
+functions as JSON in the usual prompt and writes freely. Problems and rules are `bfcl`'s. Results are kept in a file, so that
+a run that was stopped goes on; the order is by chance, so that what was reached is a sample.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batos.bench import bfcl
+from batos.bench.bfcl import CALLS, NO_CALLS, Call, Problem
 from batos.bench.figures import Figure
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from batos.bench.figures import Tell
     from batos.cognition.rulebook import Translation
     from batos.mind.protocol import Engine, GenerateReply, GenerateRequest
 
-Problem = dict[str, Any]
-Call = tuple[str, dict[str, Any]]
-CALLS = ("simple_python", "multiple")
-NO_CALLS = "irrelevance"
-_TYPES = {
-    "integer": "int",
-    "float": "float",
-    "number": "float",
-    "string": "str",
-    "boolean": "bool",
-    "array": "list",
-    "tuple": "tuple",
-    "dict": "dict",
-    "object": "dict",
-}
+Result = dict[str, Any]
+Key = tuple[str, str]
+OURS, PEER = "ours", "peer"
 _PEER = (
     "You have these functions, as JSON:\n{functions}\nAnswer the user's request with a call of one of them, as JSON alone: "
     '{{"name": …, "arguments": {{…}}}}. When none of them fits, answer: none'
@@ -49,130 +39,133 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The bench's own options."""
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the problems")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many of each kind; 0: all")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which sample (0)")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="leave out so many of each kind first (0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the order of the problems (0)")
     parser.add_argument("--model", default="qwen2.5-coder-1.5b", metavar="NAME", help="the weights (%(default)s)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="keep results here, and go on from them")
+    parser.add_argument("--reached", action="store_true", help="ask nothing: figures of the results that are there")
 
 
 def run(options: argparse.Namespace, tell: Tell) -> list[Figure]:
     """Ask for every problem that has no result yet, and count."""
-    problems = [problem for kind in (*CALLS, NO_CALLS) for problem in read(options.data, kind, options)]
+    picked = {"sample": options.sample, "skip": options.skip, "seed": options.seed}
+    problems = [item for kind in (*CALLS, NO_CALLS) for item in bfcl.read(options.data, kind, **picked)]
+    random.Random(options.seed).shuffle(problems)  # noqa: S311 - an order, not a secret
     results = _kept(options.results)
-    left = [problem for problem in problems if problem["id"] not in results]
-    random.Random(options.seed).shuffle(left)  # noqa: S311 - what was reached so far is a sample of all kinds
-    tell(f"{len(problems)} problems, {len(left)} to be asked")
+    left = [] if options.reached else [item for item in _questions(problems) if _key(*item) not in results]
+    tell(f"{len(problems)} problems, {len(left)} questions to be asked")
     if left:
         engine = _engine(options)
         try:
-            for number, problem in enumerate(left, 1):
-                result = asyncio.run(_ask(engine, problem))
-                results[problem["id"]] = result
+            for number, (problem, who) in enumerate(left, 1):
+                result = asyncio.run(_ask(engine, problem, who))
+                results[_key(problem, who)] = result
                 _keep(options.results, result)
-                tell(
-                    f"{number}/{len(left)} {problem['id']}: {'right' if result['ours'] else 'wrong'}  {result['told']}"
-                )
+                verdict = "right" if result["right"] else "wrong"
+                tell(f"{number}/{len(left)} {problem['id']} {who}: {verdict}  {result['told']}")
         finally:
             engine.close()
-    return _figures([results[problem["id"]] for problem in problems])
+    return _figures([results[key] for item in _questions(problems) if (key := _key(*item)) in results])
 
 
-def read(folder: Path, kind: str, options: argparse.Namespace) -> list[Problem]:
-    """The problems of a kind, or a sample of them."""
-    lines = (folder / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines()
-    problems = [{**json.loads(line), "kind": kind} for line in lines if line.strip()]
-    if not options.sample or options.sample >= len(problems):
-        return problems
-    return random.Random(options.seed).sample(problems, options.sample)  # noqa: S311 - a sample, not a secret
+def _questions(problems: list[Problem]) -> list[tuple[Problem, str]]:
+    """Whom to ask what: both about each call, and the peer last about what is no call, which no figure needs."""
+    asked = [(problem, who) for problem in problems for who in (OURS, PEER)]
+    return sorted(asked, key=lambda item: item[1] == PEER and item[0]["kind"] == NO_CALLS)
 
 
-def _figures(results: list[dict[str, Any]]) -> list[Figure]:
-    calls = [result for result in results if result["kind"] in CALLS]
-    none = [result for result in results if result["kind"] == NO_CALLS]
-    ours, peer = _percent(calls, "ours"), _percent(calls, "peer")
-    parts = ", ".join(f"{kind} {_percent([r for r in calls if r['kind'] == kind], 'ours'):.1f} %" for kind in CALLS)
-    beside = f"the weights alone {_percent(none, 'peer'):.1f} %; {len(none)} problems"
+def _key(problem: Problem, who: str) -> Key:
+    return problem["id"], who
+
+
+def _figures(results: list[Result]) -> list[Figure]:
+    right = {(result["id"], result["who"]): result["right"] for result in results}
+    calls = [result for result in results if result["kind"] in CALLS and result["who"] == OURS]
+    none = [result for result in results if result["kind"] == NO_CALLS and result["who"] == OURS]
+    pairs = [(item["right"], right[item["id"], PEER]) for item in calls if (item["id"], PEER) in right]
+    alone = [result["right"] for result in results if result["kind"] == NO_CALLS and result["who"] == PEER]
+    parts = ", ".join(f"{kind} {told([item['right'] for item in calls if item['kind'] == kind])}" for kind in CALLS)
+    lead, low, high = difference(pairs)
+    beside = f"; the weights alone {told(alone)}" if alone else ""
     return [
-        Figure("right function and arguments", ours, 75, ">=", "%", f"{parts}; {len(calls)} problems"),
+        Figure("right function and arguments", _percent([item["right"] for item in calls]), 75, ">=", "%", parts),
         Figure(
-            "points above the same weights without the translator", ours - peer, 10, ">=", "", f"they: {peer:.1f} %"
+            "points above the same weights without the translator",
+            lead,
+            10,
+            ">=",
+            "",
+            f"95 % interval {low:+.1f} to {high:+.1f}; they: {told([theirs for _, theirs in pairs])}",
         ),
-        Figure("irrelevance told apart", _percent(none, "ours"), 60, ">=", "%", beside),
+        Figure(
+            "irrelevance told apart",
+            _percent([item["right"] for item in none]),
+            60,
+            ">=",
+            "%",
+            told([item["right"] for item in none]) + beside,
+        ),
     ]
 
 
-def _percent(results: list[dict[str, Any]], who: str) -> float:
-    return 100 * sum(bool(result[who]) for result in results) / max(1, len(results))
+def _percent(right: Sequence[bool]) -> float:
+    return 100 * sum(right) / max(1, len(right))
 
 
-async def _ask(engine: Engine, problem: Problem) -> dict[str, Any]:
-    from batos.cognition import deciding, translation
+def told(right: Sequence[bool]) -> str:
+    """A share in words, with its 95 % interval by Wilson's score."""
+    n, share, z = max(1, len(right)), _percent(right) / 100, 1.96
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return f"{100 * share:.1f} % ({100 * (middle - half):.0f} to {100 * (middle + half):.0f}) of {len(right)}"
 
+
+def difference(pairs: Sequence[tuple[bool, bool]]) -> tuple[float, float, float]:
+    """How many points the first of each pair is ahead, and the 95 % interval of that, the pairs' normal approximation."""
+    n = max(1, len(pairs))
+    steps = [int(ours) - int(theirs) for ours, theirs in pairs]
+    mean = sum(steps) / n
+    half = 1.96 * math.sqrt(max(0.0, sum(step * step for step in steps) / n - mean * mean) / n)
+    return 100 * mean, 100 * (mean - half), 100 * (mean + half)
+
+
+async def _ask(engine: Engine, problem: Problem, who: str) -> Result:
     async def ask(request: GenerateRequest) -> GenerateReply:
         return engine.generate(request, lambda _text: None, lambda: False)
 
-    text = problem["question"][0][-1]["content"]
-    functions = problem["function"]
-    understands = [understood(function) for function in functions]
-    found = translation.explicit(text, understands) or await deciding.by_model(ask, text, understands)
-    told = (await ask(_peer_request(text, functions))).texts[0]
-    ours, peer = call_of(found, functions), read_call(told)
-    truth = problem.get("ground_truth")
+    text, functions = problem["question"][0][-1]["content"], problem["function"]
+    if who == PEER:
+        said = (await ask(_peer_request(text, functions))).texts[0]
+        call = read_call(said)
+    else:
+        found = await _translated(ask, text, functions)
+        call = call_of(found, functions)
+        said = f"{found.kind} by {found.source}: {call or found.question}"
     return {
         "id": problem["id"],
         "kind": problem["kind"],
-        "ours": fits(ours, truth),
-        "peer": fits(peer, truth),
-        "told": f"{found.kind} by {found.source}: {ours or found.question}",
-        "peer_told": told[:500],
+        "who": who,
+        "right": bfcl.fits(call, problem),
+        "told": said[:500],
     }
 
 
-def understood(function: dict[str, Any]) -> dict[str, Any]:
-    """A function as what an object understands."""
-    listed = function["parameters"]["properties"]
-    needed = set(function["parameters"].get("required", []))
-    names = sorted(listed, key=lambda name: name not in needed)
-    inside = [_parameter(name, listed[name], needed=name in needed) for name in names]
-    doc = "\n".join(
-        [function["description"], "", "Args:", *(f"    {n}: {listed[n].get('description', '')}" for n in names)]
-    )
-    signature = f"(self, {', '.join(inside)})"
-    return {
-        "selector": selector(function["name"]),
-        "signature": signature,
-        "summary": function["description"],
-        "doc": doc,
-    }
+async def _translated(ask: Any, text: str, functions: list[dict[str, Any]]) -> Translation:
+    from batos.cognition import deciding, translation
 
-
-def _parameter(name: str, about: dict[str, Any], *, needed: bool) -> str:
-    return f"{name}: {_annotation(about)}" + ("" if needed else f" = {about.get('default')!r}")
-
-
-def _annotation(about: dict[str, Any]) -> str:
-    if about.get("enum"):
-        return f"Literal[{', '.join(map(repr, about['enum']))}]"
-    kind = _TYPES.get(about.get("type", ""), "object")
-    items = about.get("items")
-    return f"{kind}[{_annotation(items)}]" if kind in ("list", "tuple") and isinstance(items, dict) else kind
-
-
-def selector(name: str) -> str:
-    """A function's name as a selector."""
-    return re.sub(r"\W", "_", name)
+    understands = [bfcl.understood(function) for function in functions]
+    return translation.explicit(text, understands) or await deciding.by_model(ask, text, understands)
 
 
 def call_of(found: Translation, functions: list[dict[str, Any]]) -> Call | None:
     """The call that a translation sends, with its arguments by name; None where it sends none."""
     if found.kind != "send" or found.request is None:
         return None
-    name = found.request["selector"]
-    function = next((item for item in functions if selector(item["name"]) == name), None)
+    function = bfcl.named(found.request["selector"], functions)
     if function is None:
         return None
-    needed = set(function["parameters"].get("required", []))
-    names = sorted(function["parameters"]["properties"], key=lambda item: item not in needed)
-    return name, {**dict(zip(names, found.request["args"], strict=False)), **found.request["kwargs"]}
+    by_place = dict(zip(bfcl.ordered(function), found.request["args"], strict=False))
+    return found.request["selector"], {**by_place, **found.request["kwargs"]}
 
 
 def _peer_request(text: str, functions: list[dict[str, Any]]) -> GenerateRequest:
@@ -180,7 +173,7 @@ def _peer_request(text: str, functions: list[dict[str, Any]]) -> GenerateRequest
 
     system = _PEER.format(functions=json.dumps(functions))
     messages = ({"role": "system", "content": system}, {"role": "user", "content": text})
-    return GenerateRequest(state="TRANSLATING", messages=messages, max_tokens=300)
+    return GenerateRequest(state="TRANSLATING", messages=messages, max_tokens=300, stop=("\n```",))
 
 
 def read_call(told: str) -> Call | None:
@@ -195,46 +188,7 @@ def read_call(told: str) -> Call | None:
     if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
         return ("", {})
     given = fields.get("arguments", fields.get("parameters", {}))
-    return selector(fields["name"]), given if isinstance(given, dict) else {}
-
-
-def fits(call: Call | None, truth: list[dict[str, dict[str, list[Any]]]] | None) -> bool:
-    """Whether a call is one that the ground truth accepts; without a truth no call is right."""
-    if not truth:
-        return call is None
-    if call is None:
-        return False
-    accepted = {selector(name): values for item in truth for name, values in item.items()}.get(call[0])
-    if accepted is None or not set(call[1]) <= set(accepted):
-        return False
-    return all(
-        any(_same(call[1][name], value) for value in values if value != "" or call[1][name] == "")
-        if name in call[1]
-        else "" in values
-        for name, values in accepted.items()
-    )
-
-
-def _same(given: Any, accepted: Any) -> bool:
-    if isinstance(given, bool) or isinstance(accepted, bool):
-        return given is accepted
-    if isinstance(given, (int, float)) and isinstance(accepted, (int, float)):
-        return abs(given - accepted) <= 1e-9 * max(1.0, abs(accepted))
-    if isinstance(given, str) and isinstance(accepted, str):
-        return _plain(given) == _plain(accepted)
-    if isinstance(given, (list, tuple)) and isinstance(accepted, (list, tuple)):
-        return len(given) == len(accepted) and all(map(_same, given, accepted))
-    if isinstance(given, dict) and isinstance(accepted, dict):
-        # Values of a map are lists of what is accepted, as at the top.
-        return set(given) <= set(accepted) and all(
-            any(_same(given[key], value) for value in values) if key in given else "" in values
-            for key, values in ((key, part if isinstance(part, list) else [part]) for key, part in accepted.items())
-        )
-    return bool(given == accepted)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[ ,./\-_*^]", "", text).casefold().replace("'", '"')
+    return bfcl.selector(fields["name"]), given if isinstance(given, dict) else {}
 
 
 def _engine(options: argparse.Namespace) -> Engine:
@@ -244,14 +198,14 @@ def _engine(options: argparse.Namespace) -> Engine:
     return LlamaEngine(select.resolve(options.settings, options.model))
 
 
-def _kept(file: Path | None) -> dict[str, dict[str, Any]]:
+def _kept(file: Path | None) -> dict[Key, Result]:
     if file is None or not file.exists():
         return {}
     lines = map(json.loads, file.read_text(encoding="utf-8").splitlines())
-    return {line["id"]: line for line in lines}
+    return {(line["id"], line["who"]): line for line in lines}
 
 
-def _keep(file: Path | None, result: dict[str, Any]) -> None:
+def _keep(file: Path | None, result: Result) -> None:
     if file is not None:
         with file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(result) + "\n")

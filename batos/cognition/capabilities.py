@@ -168,7 +168,7 @@ def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | 
     own = _core(item) | _meaning(item) | _EMPTY | _GENERIC | _PLAIN_NOUNS
     left = [word for word in _WORD.findall(said) if _stem(word) not in own and word.casefold() not in own]
     wanted = item.parameters
-    if left and wanted is not None and len(args) == len(wanted) - 1 and _together(left, said):
+    if left and wanted and len(args) == len(wanted) - 1 and not wanted[-1].has_default and _together(left, said):
         number = number_word(left[0]) if len(left) == 1 else None
         if number is None and wanted[-1].name in _NUMERIC:
             return None

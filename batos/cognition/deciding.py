@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 Ask = Callable[[GenerateRequest], Awaitable[GenerateReply]]
 
 MAX_TOKENS = 400
-SURE = 5.5
+SURE = 2.5
 """The least score of a message that is sent without a question; the scale is that of log-likelihoods."""
-UNSURE = 3.0
-FIT_WEIGHT = 2.5
-BEST_FIT = 2.5
-"""About the most that a fit comes to: where even that would not do, nothing is asked."""
+UNSURE = 1.0
+LEAD_WEIGHT, FIT_WEIGHT = 0.5, 2.5
+"""The fit tells much better than the kind: the more capabilities there are, the less sure a model is of the kind."""
+LEAST_LEAD = -4.0
+"""Where a message is less likely than this beside other kinds, the fit is not asked."""
 _KIND = '{"kind": "'
 _DOUBT = """\
 You decide whether a capability fits a request. It fits when calling it once, with arguments taken from the request, gives \
@@ -64,7 +65,7 @@ async def by_model(
     others = max((kind for kind in KINDS if kind != "send"), key=ranks.__getitem__)
     if asking.listed:
         lead = ranks["send"] - ranks[others]
-        found = await _sent(asking, lead, target) if lead + FIT_WEIGHT * BEST_FIT >= UNSURE else None
+        found = await _sent(asking, lead, target) if lead >= LEAST_LEAD else None
         if found is not None:
             return checked(replace(found, source="model"))
     if others != "teach":
@@ -109,7 +110,7 @@ async def _sent(asking: _Asking, lead: float, target: Any) -> Translation | None
     item = next((item for item in asking.listed if item.selector == fields.get("selector")), None)
     if item is None:
         return None
-    score = lead + FIT_WEIGHT * await asking.fits(item)
+    score = LEAD_WEIGHT * lead + FIT_WEIGHT * await asking.fits(item)
     said = fields.get("arguments")
     filled = filling.believed(item, said if isinstance(said, dict) else {}, asking.text)
     if score < UNSURE:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batos.cognition.capabilities import stems
-from batos.cognition.literals import grounded, number_word
+from batos.cognition.literals import grounded
 
 if TYPE_CHECKING:
     from batos.cognition.capabilities import Capability, Parameter
@@ -36,6 +36,8 @@ _LISTS = frozenset({"list", "tuple", "set", "frozenset", "List", "Tuple", "Seque
 _AMOUNTS = frozenset("percent half third quarter dozen hundred thousand million billion double twice once a an".split())  # noqa: SIM905
 _NOT = frozenset({"no", "not", "without", "never", "exclude", "excluding", "ignore", "ignoring", "except"})
 _VAGUE = frozenset("include is get show use with has return enable flag all full only".split())  # noqa: SIM905
+_SCALES = (1, 0.01, 100, 1e-3, 1e3, 1e6, 1e9, 60, 1 / 60, 3600, 1 / 3600)
+"""Percent, thousands and other units: how a number in the words and the one that is meant may differ."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -93,6 +95,8 @@ def _is_believed(parameter: Parameter, value: Any, text: str) -> bool:
         return follows(value, text) or _is_listed(parameter, value)
     if _same_as_default(parameter, value):
         return False
+    if isinstance(value, (int, float)):
+        return grounded(value, text) or (_amount(value, text) and _mentioned(parameter, text) is not None)
     return grounded(value, text) or (isinstance(value, (str, list)) and follows(value, text))
 
 
@@ -129,13 +133,9 @@ def _amount(value: float, text: str) -> bool:
     """A number that the words give in another form: 1,000,000, 60 percent, half, 2k."""
     low = text.casefold()
     written = [float(part.replace(",", "")) for part in _NUMBER.findall(low) if part.count(".") <= 1]
-    scales = (1, 0.01, 1e3, 1e6, 1e9, 60, 3600)
-    if any(abs(value - part * scale) <= 1e-9 * max(1.0, abs(value)) for part in written for scale in scales):
+    if any(abs(value - part * scale) <= 1e-9 * max(1.0, abs(value)) for part in written for scale in _SCALES):
         return True
-    words = _WORDS.findall(low)
-    return any(number_word(word) == value for word in words) or (
-        not written and abs(value) <= 1 and not _AMOUNTS.isdisjoint(words)
-    )
+    return not written and abs(value) <= 1 and not _AMOUNTS.isdisjoint(_WORDS.findall(low))
 
 
 def _mentioned(parameter: Parameter, text: str) -> bool | None:
@@ -149,7 +149,11 @@ def _mentioned(parameter: Parameter, text: str) -> bool | None:
 
 
 def _is_listed(parameter: Parameter, value: Any) -> bool:
-    return "Literal" in parameter.annotation and isinstance(value, (str, int)) and repr(value) in parameter.annotation
+    """Whether a value is one of those that the signature lists, or that the description gives in quotes."""
+    if not isinstance(value, (str, int)):
+        return False
+    listed = "Literal" in parameter.annotation and repr(value) in parameter.annotation
+    return listed or (isinstance(value, str) and any(f"{q}{value}{q}" in parameter.about for q in "'\"`"))
 
 
 def _same_as_default(parameter: Parameter, value: Any) -> bool:

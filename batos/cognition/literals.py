@@ -20,7 +20,11 @@ _SPOKEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 )
-_NUMBER_WORDS = {word: number for number, word in enumerate(_SPOKEN.split())}
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_NUMBER_WORDS = {word: number for number, word in enumerate(_SPOKEN.split())} | {
+    word: 10 * number for number, word in enumerate(_TENS.split(), 2)
+}
+_SCALES = {"thousand": 1000, "million": 10**6, "billion": 10**9}
 _LITERAL = re.compile(
     r"\"(?P<double>[^\"\n]*)\"|“(?P<curly>[^”\n]*)”|(?<!\w)'(?P<single>[^'\n]*)'(?!\w)"
     r"|(?P<open>[\[{])|(?P<number>(?<![\w.])[-−]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w]|\.\d))"
@@ -106,8 +110,28 @@ def call(text: str) -> tuple[str, str, list[Any], dict[str, Any]] | None:
 
 
 def number_word(word: str) -> int | None:
-    """The number that a word says, zero to twenty; None for another word."""
+    """The number that one word says, zero to twenty and the tens to ninety; None for another word."""
     return _NUMBER_WORDS.get(word.casefold())
+
+
+def spoken_numbers(text: str) -> set[int]:
+    """The numbers that words of a text say, such as "two hundred and fifty thousand"; their parts too."""
+    found: set[int] = set()
+    whole, part, open_part = 0, 0, False
+    for word in re.findall(r"[a-z]+|[^\sa-z-]+", text.casefold()):
+        if word in _NUMBER_WORDS:
+            part = part * (part % 10 == 0) + _NUMBER_WORDS[word]
+            found.add(_NUMBER_WORDS[word])
+        elif word == "hundred" and open_part:
+            part *= 100
+        elif word in _SCALES and open_part:
+            whole, part = whole + part * _SCALES[word], 0
+        elif word != "and" or not open_part:
+            whole, part, open_part = 0, 0, False
+            continue
+        open_part = True
+        found.add(whole + part)
+    return found
 
 
 def grounded(value: Any, text: str) -> bool:
@@ -116,7 +140,7 @@ def grounded(value: Any, text: str) -> bool:
     if isinstance(value, bool) or value is None:
         return True
     if isinstance(value, (int, float)):
-        spoken = {_NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", low) if word in _NUMBER_WORDS}
+        spoken = spoken_numbers(low)
         written = {float(part) for part in re.findall(r"[-]?\d+(?:\.\d+)?", low.replace("−", "-"))}
         return value in spoken or value in written or -value in written
     if isinstance(value, str):

@@ -42,16 +42,18 @@ MAX_LISTED = 40
 _SYSTEM = """\
 You turn the words of a person into one JSON request for an object that understands some capabilities and can learn more.
 kind is one of:
-"send": one of the listed capabilities does exactly what is asked; give its selector, and its arguments as they stand in the words; \
-leave out optional parameters that the words do not mention.
+"send": one of the listed capabilities does exactly what is asked; give its selector, and its arguments: whole values from the words, \
+in the form and unit that the parameter's description asks for; leave out optional parameters that the words do not mention.
 "teach": something is to be done, found or made that none of the listed capabilities does; give a short selector in snake_case that begins with a verb, \
 the parameters (inputs that vary from call to call, named by words of the request; none where nothing varies), and args only where the words give values.
 "ask": a question about the system itself, about what it remembers or knows.
 "talk": a greeting, a feeling, small talk.
 "unclear": too vague to act on; give one short question back.
-Examples, with the capabilities calculate_factorial(number: int) and greet_user(name: str):
+Examples, with the capabilities calculate_factorial(number: int), greet_user(name: str) and \
+get_rate(code: str, day: str, kind: str = 'mean') where code is a currency code and day has the format dd-mm-yyyy:
 what is the factorial of 12 -> {"kind": "send", "selector": "calculate_factorial", "arguments": {"number": 12}}
 say hello to Ada -> {"kind": "send", "selector": "greet_user", "arguments": {"name": "Ada"}}
+how much was the Swiss Franc on March 5, 2021 -> {"kind": "send", "selector": "get_rate", "arguments": {"code": "CHF", "day": "05-03-2021"}}
 create a method to report the current system time -> {"kind": "teach", "selector": "report_the_current_system_time", "parameters": [], "args": []}
 count the vowels in a text -> {"kind": "teach", "selector": "count_vowels", "parameters": ["text"], "args": []}
 how tall is the Eiffel Tower -> {"kind": "teach", "selector": "find_height", "parameters": ["building"], "args": ["Eiffel Tower"]}

@@ -91,3 +91,10 @@ def test_values_of_another_kind_are_no_match() -> None:
     assert capabilities.match("calculate the derivative of 'x**2' at 2", known) == Matched(
         "calculate_derivative", ["x**2", 2]
     )
+
+
+def test_a_word_that_is_left_is_no_optional_value() -> None:
+    """What stands beside the values fills a parameter that is missing, never one with a default."""
+    signature = "(self, elements: list, order: str = 'asc')"
+    known = capabilities.read([{"selector": "sort_list", "signature": signature, "summary": "Sort a list."}])
+    assert not isinstance(capabilities.match("sort this list of names: ['b', 'a']", known), Matched)

@@ -68,6 +68,19 @@ def test_a_flag_is_as_the_words_have_it() -> None:
     assert believed(book(), said, "Rome, 2 seats").kwargs == {}
 
 
+def test_values_in_the_form_that_is_asked_for_are_believed() -> None:
+    """A choice that the description quotes needs no word; an optional amount in another unit needs its name in the words."""
+    doc = "Look.\n\nArgs:\n    level: How deep. Can be 'summary' or 'detailed'."
+    signature = "(self, level: str, share: float = 0.5)"
+    (item,) = capabilities.read([{"selector": "look", "signature": signature, "summary": "Look.", "doc": doc}])
+    assert believed(item, {"level": "detailed", "share": 0.6}, "all of it, a share of 60 percent").args == [
+        "detailed",
+        0.6,
+    ]
+    assert believed(item, {"level": "detailed", "share": 0.6}, "all 60 of it").args == ["detailed"]
+    assert believed(item, {"level": "shallow"}, "all of it").missing == ["level"]
+
+
 @pytest.mark.parametrize(
     ("value", "text", "holds"),
     [

@@ -104,3 +104,18 @@ def test_no_text_breaks_the_readers(text: str) -> None:
 def test_values_are_grounded_in_the_words(value: Any, text: str, stands: bool) -> None:
     """A value counts only when it stands in the words, as a figure, a word or a text."""
     assert literals.grounded(value, text) is stands
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("twenty-five of them", {20, 5, 25}),
+        ("two hundred and fifty thousand", {2, 200, 50, 250, 250_000}),
+        ("three and five", {3, 5}),
+        ("one million, then two", {1, 1_000_000, 2}),
+        ("a hundred and more", set()),
+    ],
+)
+def test_spoken_numbers(text: str, numbers: set[int]) -> None:
+    """Numbers in words are read, whole and in their parts; words that only join two numbers do not add them up."""
+    assert literals.spoken_numbers(text) == numbers
