@@ -25,6 +25,8 @@ Envelope = tuple[bytes, ...]
 
 PIPE = 500
 LARGE = 32 << 10
+OVERHEAD = 256
+"""About the bytes that a small message costs beside its own."""
 PEERS = 4
 RETRY_SECONDS = 0.02
 _TOO_SLOW = to_wire(
@@ -34,7 +36,7 @@ _TOO_SLOW = to_wire(
 
 @dataclass(slots=True)
 class _Backlog:
-    """What waits for one peer: its frames, their bytes, and the large ones that ZeroMQ still has."""
+    """What waits for one peer: its frames, what they cost in bytes, and the large ones that ZeroMQ still has."""
 
     frames: deque[tuple[Envelope, bytes]] = field(default_factory=deque)
     bytes: int = 0
@@ -112,7 +114,7 @@ class Outgoing:
         if not fits:
             data = codec.pack({"id": message.get("id"), "status": "ERROR", "error": _TOO_SLOW})
         backlog.frames.append((envelope, data))
-        backlog.bytes += len(data)
+        backlog.bytes += len(data) + OVERHEAD
         return fits
 
     def _held(self) -> int:
@@ -133,7 +135,7 @@ class Outgoing:
             finally:
                 self._used()
             backlog.frames.popleft()
-            backlog.bytes -= len(data)
+            backlog.bytes -= len(data) + OVERHEAD
         if not backlog.frames and not backlog.held():
             del self._waiting[peer]
         elif self._timer is None:
