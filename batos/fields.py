@@ -56,6 +56,16 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
+    def given(self) -> dict[str, Any]:
+        """The fields that were set, as plain data; values stay as they came, a reference as a reference."""
+        return {name: _given(getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set}
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, Schema):
+        return value.given()
+    return [_given(item) for item in value] if type(value) is list else value
+
 
 class Request(Schema):
     """What every command has: `id` comes back in each reply, `request_id` names a cycle durably."""

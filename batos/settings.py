@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from batos.errors import BadSetting
 
 MIB = 1 << 20
+CAPABILITIES = ("search",)
+"""Primitives that methods may be granted: they change no object."""
 PERSONAS = ("ALFRED", "BRICK", "ROBIN", "BABS")
 
 Positive = Annotated[int, Field(gt=0)]
@@ -101,6 +103,7 @@ class Settings(BaseSettings):
         (), "modules that generated code may import, comma-separated; empty: the pure standard library"
     )
     grants: Annotated[tuple[str, ...], NoDecode] = _setting((), "capabilities that may be granted, comma-separated")
+    grant_calls: Positive = _setting(16, "uses of a capability in one call, where a grant does not say")
     guardian_policy: Literal["strict", "warn"] = _setting(
         "strict", "warn: policy findings are recorded but stop nothing"
     )
@@ -205,6 +208,13 @@ class Settings(BaseSettings):
     def _open_at_home_only(cls, value: str, info: ValidationInfo) -> str:
         if value == "off" and not _is_local(str(info.data.get("zmq_endpoint", ""))):
             raise ValueError("without keys the endpoint must be on loopback or ipc")
+        return value
+
+    @field_validator("grants", mode="after")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - set(CAPABILITIES)):
+            raise ValueError(f"there is no capability {unknown[0]!r}; there are: {', '.join(CAPABILITIES)}")
         return value
 
     @field_validator("allowed_modules", "grants", mode="before")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from batos.fields import Name, OnTarget, Request, Selector, Target
+from batos.fields import Name, OnTarget, Request, Schema, Selector, Target
 
 Moment = Annotated[str, Field(min_length=1, max_length=200)]
 """A tid (16 hex digits), a time (ISO 8601, UTC), or the name of a snapshot."""
@@ -36,6 +36,25 @@ class Diff(OnTarget):
         if self.versions is not None and self.selector is None:
             raise ValueError("`versions` are those of a `selector`")
         return self
+
+
+class Limits(Schema):
+    """Limits of a grant: `calls`, the most uses in one top-level call."""
+
+    calls: Annotated[int, Field(gt=0, le=10_000)] | None = None
+
+
+class Grant(OnTarget):
+    """Let methods send an object a primitive that reaches beyond their call."""
+
+    capability: str
+    limits: Limits = Limits()
+
+
+class Revoke(OnTarget):
+    """Take a grant back."""
+
+    capability: str
 
 
 class AsOf(Request):

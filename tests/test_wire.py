@@ -34,6 +34,21 @@ class TestTargets:
 
 
 class TestBriefs:
+    def test_values_stay_as_they_came(self):
+        """What a brief gives, down to its examples, comes out with the values as they were sent: a reference stays one."""
+        ref = Ref(b"12345678")
+        brief = {
+            "type": "unhandled_message",
+            "selector": "note",
+            "args": [ref, (1, ref)],
+            "kwargs": {"to": {"deep": ref}},
+            "parameters": [{"name": "item", "default": None}],
+            "examples": [{"args": [ref], "result": {ref}}, {"steps": [{"args": [], "error": "KeyError"}]}],
+        }
+        request = _read(command="initiate_cognitive_cycle", target_oid="genesis_obj", mission_brief=brief)
+        assert request.mission_brief.given() == brief
+        assert all(type(value) is Ref for value in request.mission_brief.given()["args"][:1])
+
     def test_what_the_original_client_sent_moves_up(self):
         """`intent` and `persona_id` inside kwargs become `intent` and `persona`."""
         brief = {

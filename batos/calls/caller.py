@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from batos.calls.lessons import Asker, Budget, Learn, Lessons, Unlearned
-from batos.calls.overlay import NEW_OBJECTS, Opening, Overlay, opening
+from batos.calls.overlay import NEW_OBJECTS, Capabilities, Opening, Overlay, opening
 from batos.codec import Ref
 from batos.errors import BadField, BatosError, CodeError, Conflict, MessageNotUnderstood, NotAllowed
 from batos.image import dispatch, failures
@@ -55,6 +55,7 @@ class Caller:
         generations: How often one call may use it.
         hourly: How often all calls together may, in an hour.
         objects: New objects of one call.
+        capabilities: Runs the primitives that objects may be granted, by name.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Caller:
         generations: int = 2,
         hourly: int = 60,
         objects: int = NEW_OBJECTS,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self.witness: Witness | None = None
         self._image = image
@@ -77,6 +79,7 @@ class Caller:
         self._learn = learn
         self._generations = generations
         self._objects = objects
+        self._capabilities = capabilities
         self._budget = Budget(hourly)
         self._turns: WeakValueDictionary[Ref, asyncio.Lock] = WeakValueDictionary()
         self._counts = {"sends": 0, "conflicts": 0, "failures": 0, "lessons": 0}
@@ -154,7 +157,13 @@ class Caller:
         """Run the call until it comes through: again after a conflict, and after a message that was learned meanwhile."""
         attempt, fresh = 0, True
         while True:
-            overlay = Overlay(self._image, at=at, objects=self._objects, missing=lessons.missing)
+            overlay = Overlay(
+                self._image,
+                at=at,
+                objects=self._objects,
+                missing=lessons.missing,
+                capabilities=self._capabilities if at is None else None,
+            )
             if fresh:
                 overlay.begin(selector, opened, tid)
             fresh = False

@@ -6,6 +6,7 @@ object that was looked at is kept. The call counts only if all those serials sti
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.calls.newborn import Newborn, Nursery, original, provisional, settled
@@ -16,11 +17,10 @@ from batos.sandbox.protocol import is_slot
 from batos.sandbox.world import Looked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from batos.image.store import Image, View
 
 Writes = dict[Ref, dict[str, Any]]
+Capabilities = Mapping[str, Callable[[Ref, list[Any], dict[str, Any]], Awaitable[Any]]]
 Reads = dict[bytes, bytes]
 
 NEW_OBJECTS = 256
@@ -61,6 +61,7 @@ class Overlay:
         selector: The message that is about to be understood, where a candidate is tried.
         objects: New objects that the call may make.
         missing: Told of each message of a method that nobody understands; it may raise to end the call.
+        capabilities: Runs the primitives that objects may be granted, by name; without an effect on any object.
     """
 
     def __init__(
@@ -71,11 +72,14 @@ class Overlay:
         selector: str = "",
         objects: int = NEW_OBJECTS,
         missing: Callable[[Ref, str, list[Any], dict[str, Any]], None] | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._image = image
         self._selector = selector
         self._objects = objects
         self._missing = missing
+        self._capabilities = capabilities or {}
+        self._granted: dict[tuple[Ref, str], int] = {}
         self._understood: dict[Ref, frozenset[str]] = {}
         self._at = at
         self._opening: tuple[str, Opening] | None = None
@@ -121,17 +125,13 @@ class Overlay:
             self._missing(ref, selector, *_known((args, kwargs), self.born))
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Clone or create; refuse every primitive that has effects beyond the overlay.
+        """Clone or create; of the primitives that reach beyond the overlay only those that the object was granted.
 
         Raises:
             MethodError: It cannot run inside a call, the object cannot be cloned, or the arguments do not fit.
         """
         if name not in ("clone", "create"):
-            raise MethodError(
-                f"The primitive {name!r} cannot be sent from inside a method: it has effects beyond the call",
-                "Send it yourself, and pass its answer to the method.",
-                error_type="NotAllowed",
-            )
+            return await self._beyond(name, ref, args, kwargs)
         if args or (kwargs and name == "clone"):
             text = "clone takes no arguments" if name == "clone" else "create takes slots by name"
             raise MethodError(text, error_type="TypeError")
@@ -142,6 +142,19 @@ class Overlay:
         if self._made >= self._objects:
             raise MethodError(f"a call may make {self._objects} objects, no more", error_type="RuntimeError")
         return await self._clone(ref) if name == "clone" else self._bear(Newborn("child", ref), dict(kwargs))
+
+    async def _beyond(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        left, run = self._granted.get((ref, name)), self._capabilities.get(name)
+        if left is None or run is None:
+            raise MethodError(
+                f"The primitive {name!r} cannot be sent from inside a method: it reaches beyond the call",
+                "Send it yourself, and pass its answer to the method.",
+                error_type="NotAllowed",
+            )
+        if left == 0:
+            raise MethodError(f"a call may use {name!r} so often, no more", error_type="NotAllowed")
+        self._granted[ref, name] = left - 1
+        return await run(ref, args, kwargs)
 
     def write(self, ref: Ref, name: str, value: Any) -> None:
         """Change a slot in this overlay alone.
@@ -233,6 +246,8 @@ class Overlay:
         else:
             seen, tid = await self._image.read(dispatch.look, ref, selector, at=self._at)
             self._note(seen.reads, tid)
+        if seen.granted is not None:
+            self._granted.setdefault((ref, seen.primitive), seen.granted["calls"])
         return Looked(
             kind=seen.kind, source=seen.source, sha256=seen.sha256, value=seen.value, primitive=seen.primitive
         )

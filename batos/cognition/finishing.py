@@ -116,7 +116,7 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
     """Send the original message to the candidate; its writes stay in the overlay."""
     image, sandbox = ctx.services.image, ctx.services.sandbox
     brief = ctx.brief
-    overlay = Overlay(image, selector=brief["selector"])
+    overlay = Overlay(image, selector=brief["selector"], capabilities=ctx.services.capabilities)
     try:
         outcome = await sandbox.call(
             overlay,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from batos.calls.overlay import Capabilities
     from batos.codec import Ref
     from batos.image.store import Image, View
     from batos.memory.service import FractalMemory
@@ -51,6 +52,8 @@ class Services:
     sandbox: Runner
     memory: FractalMemory
     settings: Settings
+    capabilities: Capabilities = field(default_factory=dict)
+    """Runs the primitives that objects may be granted, by name."""
 
 
 @dataclass(slots=True)

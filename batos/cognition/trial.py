@@ -14,6 +14,7 @@ from batos.errors import BatosError, CodeError, MethodError, UnknownTarget
 from batos.plain import shown
 
 if TYPE_CHECKING:
+    from batos.calls.overlay import Capabilities
     from batos.codec import Ref
     from batos.cognition.services import Runner
     from batos.image.store import Image
@@ -61,6 +62,7 @@ class Trial:
         brief: The mission brief.
         duties: What the method must keep to besides.
         at: The moment whose state it runs on; None takes what is there now.
+        capabilities: Runs the primitives that objects may be granted, by name.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Trial:
         duties: Duties | None = None,
         *,
         at: str | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         self._at = at
+        self._capabilities = capabilities
         self._duties = duties or Duties()
         self._image = image
         self._sandbox = sandbox
@@ -95,7 +99,7 @@ class Trial:
         law = [{**example, "kind": "law"} for example in self._duties.examples]
         examples = law + [example for example in told if not any(_same_call(example, other) for other in law)]
         for example in examples:
-            overlay = Overlay(self._image, at=self._at, selector=self._selector)
+            overlay = Overlay(self._image, at=self._at, selector=self._selector, capabilities=self._capabilities)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
                 kind = _kind_wanted(verdict.evidence[-1])
@@ -197,7 +201,7 @@ class Trial:
 
     async def _rehearse(self, source: str, evidence: list[dict[str, Any]], *, must_change: bool) -> str:
         """Make the brief's call; one that changes the object is made twice, so that the second sees the first's effect."""
-        overlay = Overlay(self._image, selector=self._selector)
+        overlay = Overlay(self._image, selector=self._selector, capabilities=self._capabilities)
         finding = await self._call(source, overlay, evidence, "call")
         if finding:
             return finding

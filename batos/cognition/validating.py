@@ -88,7 +88,7 @@ async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
     own = ctx.record["kind"] == "install"
     proceed = bool(ctx.record["proceed"]) and not needs and not own
     kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
-    trial = Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief, kept)
+    trial = _trial(ctx, kept)
     must_change = not own and approach.changes_object(prompts.words(ctx.brief))
     return await trial.run(audit.source, proceed=proceed, must_change=must_change)
 
@@ -106,7 +106,12 @@ def duties(view: View, target: Ref, selector: str, kind: str) -> Duties:
 async def still_right(ctx: Context, source: str) -> Verdict:
     """Try the method that is there on all that it must keep to."""
     kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
-    return await Trial(ctx.services.image, ctx.services.sandbox, ctx.target, ctx.brief, kept).run(source, proceed=False)
+    return await _trial(ctx, kept).run(source, proceed=False)
+
+
+def _trial(ctx: Context, kept: Duties) -> Trial:
+    parts = ctx.services
+    return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities)
 
 
 async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:

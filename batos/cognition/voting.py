@@ -58,7 +58,7 @@ async def _outcomes(ctx: Context, source: str, inputs: list[list[Any]]) -> Outco
 
 
 async def _one(ctx: Context, source: str, args: list[Any]) -> tuple[bool, Any]:
-    overlay = Overlay(ctx.services.image, selector=ctx.brief["selector"])
+    overlay = Overlay(ctx.services.image, selector=ctx.brief["selector"], capabilities=ctx.services.capabilities)
     try:
         outcome = await ctx.services.sandbox.call(
             overlay, ctx.target, ctx.brief["selector"], args, {}, source=source, fixed=True

@@ -12,7 +12,7 @@ from ZODB.POSException import POSKeyError
 
 from batos.codec import Ref
 from batos.errors import Conflict, NotAllowed
-from batos.image import lookup, quarantine, registry
+from batos.image import grants, lookup, quarantine, registry
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
 from batos.image.values import NotPlain, from_plain, to_plain
@@ -41,6 +41,7 @@ class Looked(NamedTuple):
         version: Its number.
         signature: Like `(self, name='you')`.
         primitive: The primitive's name.
+        granted: What methods may do with it: the limits that were granted to the object; None: nothing.
         value: The data slot's value, plain data.
     """
 
@@ -52,6 +53,7 @@ class Looked(NamedTuple):
     version: int = 0
     signature: str = ""
     primitive: str = ""
+    granted: dict[str, int] | None = None
     value: Any = None
 
 
@@ -86,7 +88,8 @@ def look(view: View, ref: Ref, selector: str) -> Looked:
         passed._p_activate()
         reads[view.ref(passed).oid] = passed._p_serial
         if found is not None and passed is found.holder:
-            return _looked(view, passed, selector, found.value, reads)
+            looked = _looked(view, passed, selector, found.value, reads)
+            return looked._replace(granted=grants.of(obj).get(looked.primitive)) if looked.primitive else looked
     return Looked("missing", reads)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ZODB.POSException import POSKeyError
 
 from batos import codec
-from batos.image import lookup, registry
+from batos.image import grants, lookup, registry
 from batos.image.methods import MethodVersion
 from batos.image.objects import UvmObject, own
 from batos.image.values import NotPlain, to_plain
@@ -39,6 +39,7 @@ def inspect(view: View, target: Target) -> dict[str, Any]:
         "parents": [view.ref(parent) for parent in lookup.parents(obj)],
         "understands": sorted(lookup.understood(obj)),
         "ambiguous": lookup.ambiguous(obj),
+        **({"granted": granted} if (granted := grants.of(obj)) else {}),
     }
 
 

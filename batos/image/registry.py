@@ -19,7 +19,7 @@ from ZODB.blob import Blob
 from batos.codec import Ref
 from batos.errors import BadField, NotAllowed, UnknownTarget
 from batos.fields import is_oid_text
-from batos.image import methods, senders
+from batos.image import grants, methods, senders
 from batos.image.genesis import PRIMORDIAL
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
@@ -101,7 +101,7 @@ def copies(original: UvmObject) -> dict[str, Any]:
     kept = {
         slot: value
         for slot, value in own(original).items()
-        if not slot.startswith(("_v_", "_p_")) and slot not in (REMOVED, methods.REMOVED)
+        if not slot.startswith(("_v_", "_p_")) and slot not in (REMOVED, methods.REMOVED, grants.SLOT)
     }
     return {slot: _copied(slot, value) for slot, value in kept.items()}
 

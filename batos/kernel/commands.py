@@ -14,6 +14,7 @@ from batos.kernel import learned
 from batos.kernel.clients import Clients
 from batos.kernel.cognition_commands import CognitionCommands
 from batos.kernel.follow_commands import FollowCommands
+from batos.kernel.grant_commands import GrantCommands
 from batos.kernel.image_commands import ImageCommands
 from batos.kernel.memory_commands import MemoryCommands
 from batos.kernel.model_commands import ModelCommands
@@ -36,6 +37,7 @@ _RECENT = 3
 _GROUPS: tuple[type[Group], ...] = (
     CognitionCommands,
     FollowCommands,
+    GrantCommands,
     ImageCommands,
     MemoryCommands,
     ModelCommands,
@@ -96,7 +98,7 @@ class Commands:
 
     async def _initiate(self, asked: _WithBody, peer: Peer, emit: Emit) -> Message:
         request: wire.InitiateCognitiveCycle = asked.request
-        brief = request.mission_brief.model_dump(exclude_unset=True)
+        brief = request.mission_brief.given()
         mandate = asked.mandate(request.target_oid, brief, asked.body["mission_brief"], proceed=request.proceed)
         there = await self._uvm.orchestrator.known(mandate)
         if there is None and request.mission_brief.version != "new":
@@ -160,7 +162,7 @@ class Commands:
         request: wire.Install = asked.request
         brief: Message = {"type": "unhandled_message", "selector": request.selector}
         if request.examples:
-            brief["examples"] = [example.model_dump(exclude_unset=True) for example in request.examples]
+            brief["examples"] = [example.given() for example in request.examples]
         return await self._cycle_of(
             asked.mandate(request.target_oid, brief, brief, kind="install", source=request.source), emit
         )

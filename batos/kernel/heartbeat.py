@@ -113,6 +113,7 @@ class Heartbeat:
             brief,
             Duties(tuple(method["laws"])),
             at=f"{int(method['tid'], 16) - 1:016x}" if method["tid"] else None,
+            capabilities=self._uvm.capabilities,
         )
         verdict = await trial.run(method["source"], proceed=False)
         found["rerun"] += 1

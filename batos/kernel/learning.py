@@ -38,7 +38,7 @@ class Learner:
         try:
             request = wire.read_request(message)
             assert isinstance(request, wire.InitiateCognitiveCycle)
-            asked = request.mission_brief.model_dump(exclude_unset=True)
+            asked = request.mission_brief.given()
             mandate = Mandate(
                 target=receiver,
                 brief=asked,

@@ -12,10 +12,12 @@ from batos.cognition.orchestrator import Mandate
 from batos.errors import BadField, MethodError
 from batos.image import registry
 from batos.mind.protocol import GenerateRequest
+from batos.settings import CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from batos.calls.overlay import Capabilities
     from batos.codec import Ref
     from batos.kernel.uvm import BatOS_UVM
 
@@ -35,6 +37,10 @@ class Primitives:
             "index_document": self._index_document,
             "start_cycle": self._start_cycle,
         }
+
+    def capabilities(self) -> Capabilities:
+        """What may be granted by the settings: primitives without an effect on any object, by name."""
+        return {name: self._named[name] for name in CAPABILITIES if name in self._uvm.settings.grants}
 
     async def run(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run a primitive on an object.
@@ -89,7 +95,7 @@ class Primitives:
         }
         request = wire.read_request(message)
         assert isinstance(request, wire.InitiateCognitiveCycle)
-        brief = request.mission_brief.model_dump(exclude_unset=True)
+        brief = request.mission_brief.given()
         return await self._uvm.orchestrator.accept(
             Mandate(target=request.target_oid, brief=brief, brief_hash=plain.brief_hash(given["brief"]))
         )

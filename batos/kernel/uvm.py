@@ -41,6 +41,8 @@ from batos.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from batos.calls.overlay import Capabilities
+
 _log = logging.getLogger("batos.kernel")
 _DRAIN_SECONDS = 2.0
 
@@ -58,6 +60,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
     image: Image
     sandbox: Sandbox
     caller: Caller
+    capabilities: Capabilities
     orchestrator: Orchestrator
 
     def __init__(
@@ -119,17 +122,20 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
                 self._provision.quantize = self.mind.quantize
         self.memory = FractalMemory(self.image, self.mind.embed, settings.sentence_transformer_model)
         self._scribe = Scribe(self.image, Journal(settings.path(settings.metacognition_log_file)))
+        primitives = Primitives(self)
+        self.capabilities = primitives.capabilities()
         self.caller = Caller(
             self.image,
             self.sandbox,
-            Primitives(self).run,
+            primitives.run,
             retries=settings.conflict_retries,
             learn=Learner(self).learn,
             generations=settings.call_lessons,
             hourly=settings.hourly_lessons,
             objects=settings.call_objects,
+            capabilities=self.capabilities,
         )
-        services = Services(self.image, self.mind, self.sandbox, self.memory, settings)
+        services = Services(self.image, self.mind, self.sandbox, self.memory, settings, self.capabilities)
         self._services, self._migrated = services, applied
         self.orchestrator = Orchestrator(services, after_commit=self._scribe.wake, on_change=self._narrate)
         self.keeper = self.caller.witness = Keeper(self)
