@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batos.errors import BadField
+from batos.errors import BadField, BatosError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ MAX_NAME = 1000
 """Characters of a document's name, as the bridge takes it."""
 
 _HINT = "Text, Markdown, Python, JSONL, HTML and PDF can be learned."
+_HTML_BLOCKS = ["p", "div", "li", "dt", "dd", "tr", "section", "article", "table", "caption", "ul", "ol", "blockquote"]
+_CODE_PLACE = re.compile(r"\0(\d{1,9})\0")
 _SKIPPED = frozenset([".git", "__pycache__", "node_modules", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"])
 
 
@@ -73,7 +76,12 @@ def read_file(file: Path, name: str | None = None) -> Iterator[Document]:
     if form == "jsonl":
         yield from _lines(doc_id, file, data, metadata)
         return
-    text = reader(file, data)
+    try:
+        text = reader(file, data)
+    except BatosError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a parser meets in a broken file, the file is at fault
+        raise BadField(f"{shown(file)} cannot be read as {form}: {error}") from None
     if text.strip():
         yield _document(file, doc_id, text, metadata)
 
@@ -90,20 +98,28 @@ def _document(file: Path, doc_id: str, text: str, metadata: dict[str, Any]) -> D
 
 
 def _lines(doc_id: str, file: Path, data: bytes, metadata: dict[str, Any]) -> Iterator[Document]:
-    """Read a codex: `{"prompt", "response"}` a line, or `{"text"}` with `_id` or `id` and `title`."""
-    for index, line in enumerate(data.splitlines()):
+    """Read a codex: `{"prompt", "response"}` a line, or `{"text"}` with `_id` or `id` and `title`.
+
+    The good lines are given, then the bad ones told.
+    """
+    bad = []
+    for index, line in enumerate(data.split(b"\n")):
         if not line.strip():
             continue
         try:
             fields = json.loads(line)
             name, text = _of_line(fields, index)
         except (ValueError, TypeError, KeyError, AttributeError):
-            wanted = "a JSON object with `prompt` and `response`, or with `text`"
-            raise BadField(f"{file}, line {index + 1} is not {wanted}") from None
+            bad.append(index + 1)
+            continue
         more = {}
         if "prompt" in fields:
             more["prompt_hash"] = hashlib.sha256(str(fields["prompt"]).encode("utf-8", "surrogatepass")).hexdigest()
         yield _document(file, f"{doc_id}#{name}", text, {**metadata, **more})
+    if bad:
+        wanted = "a JSON object with `prompt` and `response`, or with `text`"
+        others = f", nor are {len(bad) - 1} others" if bad[1:] else ""
+        raise BadField(f"{shown(file)}, line {bad[0]} is not {wanted}{others}", "The other lines are learned.")
 
 
 def _of_line(fields: Any, index: int) -> tuple[str, str]:
@@ -126,37 +142,46 @@ def _text(file: Path, data: bytes) -> str:
 
 
 def _html(file: Path, data: bytes) -> str:
-    """Give the visible text; headings become Markdown's, so that chunks respect them."""
+    """Give the visible text; headings and code become Markdown's, so that chunks respect them."""
     try:
         from bs4 import BeautifulSoup
     except ImportError:
         raise _missing(file, "beautifulsoup4") from None
     page = BeautifulSoup(data, "html.parser")
-    for tag in page(["script", "style", "noscript", "template", "nav"]):
+    title = page.title.get_text(" ", strip=True) if page.title else ""
+    for tag in page(["title", "script", "style", "noscript", "template", "nav", "svg"]):
         tag.decompose()
+    code: list[str] = []
+    for pre in page("pre"):
+        pre.replace_with(f"\n\n\0{len(code)}\0\n\n")
+        code.append(_fenced(pre.get_text().strip("\n")))
     for heading in page(["h1", "h2", "h3", "h4", "h5", "h6"]):
         heading.insert_before("\n\n" + "#" * int(str(heading.name)[1]) + " ")
-    for block in page(["p", "div", "li", "tr", "pre", "section", "article", "table", "ul", "ol", "blockquote"]):
+        heading.insert_after("\n\n")
+    for block in page(_HTML_BLOCKS):
         block.insert_before("\n\n")
-    title = page.title.get_text(" ", strip=True) if page.title else ""
-    if page.title:
-        page.title.decompose()
+        block.insert_after("\n\n")
+    for gap in page(["br", "td", "th", "option"]):
+        gap.insert_before(" ")
     blocks = [" ".join(block.split()) for block in page.get_text().split("\n\n")]
-    return "\n\n".join(block for block in [title, *blocks] if block.strip("# "))
+    text = "\n\n".join(block for block in [title, *blocks] if block.strip("# "))
+    return _CODE_PLACE.sub(lambda place: code[int(place[1])] if int(place[1]) < len(code) else "", text)
+
+
+def _fenced(code: str) -> str:
+    """Give code as a fenced block, with a fence that it does not hold itself."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", code)), 3)
+    return f"{fence}\n{code}\n{fence}"
 
 
 def _pdf(file: Path, data: bytes) -> str:
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ImportError:
         raise _missing(file, "pypdf") from None
     import io
 
-    try:
-        pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
-    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadField(f"{file} cannot be read as PDF: {error}") from None
+    pages = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
     text = "\n\n".join(pages).replace("\r\n", "\n")
     return text.encode("utf-8", "replace").decode()
 

@@ -44,6 +44,16 @@ def test_a_bad_line_names_itself(tmp_path: Path, line: str) -> None:
         _read(file)
 
 
+def test_good_lines_beside_bad_ones_are_learned(tmp_path: Path) -> None:
+    """Bad lines are told once, with the first one's number, after all good lines were given."""
+    file = tmp_path / "c.jsonl"
+    file.write_text('{broken\n{"text": "one"}\n[]\n{"text": "two"}\n')
+    given: list[str] = []
+    with pytest.raises(BadField, match=r"line 1 .* nor are 1 others"):
+        given.extend(document.text for document in readers.read_file(file))
+    assert given == ["one", "two"]
+
+
 def test_html_gives_its_visible_text(tmp_path: Path) -> None:
     """Headings stay headings; scripts, styles and navigation are left out."""
     file = tmp_path / "p.html"
@@ -52,6 +62,30 @@ def test_html_gives_its_visible_text(tmp_path: Path) -> None:
         "<script>evil()</script><ul><li>a</li><li>b</li></ul></body></html>"
     )
     assert _read(file)[0].text == "T\n\n## Head\n\nOne two.\n\na\n\nb"
+
+
+def test_html_keeps_words_apart_and_code_as_it_is(tmp_path: Path) -> None:
+    """Cells and broken lines do not run together; preformatted text becomes fenced code, line by line."""
+    file = tmp_path / "p.html"
+    file.write_text(
+        "<p>one<br>two</p><table><tr><td>bee</td><td>7</td></tr></table>after"
+        "<pre><code>def f():\n    return `1`\n\n# no heading\n</code></pre><svg><text>drawn</text></svg>"
+    )
+    code = "```\ndef f():\n    return `1`\n\n# no heading\n```"
+    assert _read(file)[0].text == f"one two\n\nbee 7\n\nafter\n\n{code}"
+
+
+def test_a_parser_that_gives_up_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises over a broken file is that file's error, so that the other files are learned."""
+
+    def broken(file: Path, data: bytes) -> str:
+        raise AssertionError("odd bytes")
+
+    monkeypatch.setitem(readers.READERS, ".pdf", ("pdf", broken))
+    file = tmp_path / "b.pdf"
+    file.write_bytes(b"%PDF-")
+    with pytest.raises(BadField, match=r"b\.pdf cannot be read as pdf: odd bytes"):
+        _read(file)
 
 
 def test_pdf_gives_its_text(tmp_path: Path) -> None:
