@@ -77,7 +77,7 @@ async def _ours(texts: dict[str, str], embed: Embed) -> tuple[list[Span], list[l
         sentences = await _embedded(embed, [text[unit.start : unit.end] for unit in units])
         chunks = chunking.joined(text, units, sentences)
         spans += [Span(name, chunk.start, chunk.end) for chunk in chunks]
-        vectors += in_context(await _embedded(embed, [chunk.text for chunk in chunks]))
+        vectors += in_context(await _embedded(embed, chunking.in_place(chunks)))
     return spans, vectors
 
 

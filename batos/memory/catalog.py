@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batos.memory.recall import Found
     from batos.memory.records import Slots
 
-_TITLE, _TITLE_CHARS = 3, 300
+_TITLE = 3
 
 METHOD = "method"
 """The metadata `kind` of capabilities."""
@@ -270,10 +270,7 @@ def renew(view: View) -> int:
 def _weighted(piece: Chunk) -> list[str]:
     """Give the words of a chunk; those of its title count more: a document's short first line, or a heading."""
     words = words_of(piece.text)
-    line, _, rest = piece.text.partition("\n")
-    if rest and len(line) <= _TITLE_CHARS and (line.startswith("#") or (piece.start == 0 and not rest[0].strip())):
-        words += words_of(line) * (_TITLE - 1)
-    return words
+    return words + words_of(chunking.heading(piece.text, opens=piece.start == 0)) * (_TITLE - 1)
 
 
 def _method_id(target_oid: str, selector: str) -> str:

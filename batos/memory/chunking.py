@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MIN_CHARS = 200
 TARGET_CHARS = 800
+TITLE_CHARS = 300
+"""A longer first line is no title."""
 
 _SHORT = 4.0
 _ORPHAN = 6.0
@@ -74,6 +76,19 @@ def joined(text: str, units: Sequence[Unit], vectors: Sequence[Sequence[float]] 
     else:
         spans = _merged(_best(units, _Meaning(vectors) if vectors is not None else None))
     return [Chunk(start, end, text[start:end]) for start, end in spans]
+
+
+def heading(text: str, *, opens: bool) -> str:
+    """Give a chunk's first line where it is a heading, or the title of the document that the chunk opens; else ""."""
+    line, _, rest = text.partition("\n")
+    titled = rest and len(line) <= TITLE_CHARS and (line.startswith("#") or (opens and not rest[0].strip()))
+    return line if titled else ""
+
+
+def in_place(chunks: Sequence[Chunk]) -> list[str]:
+    """Give what each of a document's chunks is embedded as: itself, under the document's title where it has one."""
+    title = heading(chunks[0].text, opens=chunks[0].start == 0) if chunks else ""
+    return [f"{title}\n\n{chunk.text}" if title and place else chunk.text for place, chunk in enumerate(chunks)]
 
 
 class _Meaning:

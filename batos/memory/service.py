@@ -202,7 +202,7 @@ class FractalMemory:
         done = False
         for doc_id, digest, text, metadata in found:
             item = await self._cut_by_meaning(doc_id, text, metadata)
-            vectors = None if item is None else await self._embedded([chunk.text for chunk in item.chunks])
+            vectors = None if item is None else await self._embedded(chunking.in_place(item.chunks))
             if item is None or vectors is None:
                 return False
             args = catalog.weave, item, digest, in_context(vectors), self.meaning.model

@@ -18,7 +18,8 @@ _STOP = (
 STOP_WORDS = frozenset(_STOP.split())
 
 _RUN = re.compile(r"[^\W_]+")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?!s$)[a-z])")
+"""Where a name in camel case has a new part; the plural of an abbreviation (`URLs`) has none."""
 _STEMMER = snowballstemmer.stemmer("english")
 
 
