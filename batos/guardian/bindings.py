@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batos.guardian import names as known
 from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, holding, imported
 from batos.guardian.scopes import Scopes
 from batos.guardian.syntax import FUNCTIONS, METHODS, Function, children, handed_over, parameters, table, walk
+from batos.guardian.weakening import Weakening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
+
+    Rule = Callable[[Any, Any], None]
 
 _WORK = 200_000
 
@@ -25,120 +28,67 @@ def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[st
     """
     scopes = Scopes(function)
     own = parameters(function)
-    inside = imported(node for node in scopes.nodes if isinstance(node, (ast.Import, ast.ImportFrom)))
+    inside = imported(scopes.those(ast.Import, ast.ImportFrom))
     depths = Depths(scopes, scopes.key(own[0]) if own else "", {**modules, **inside})
     Bindings(depths, function).settle()
     return depths
 
 
-class Bindings:
+class Bindings(Weakening):
     """Lowers the variables of a method, round after round.
 
     Args:
         depths: The depths to lower.
         function: The method.
+        messages_keep: Whether what is given to an unknown method may lie in its receiver afterwards.
     """
 
-    def __init__(self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._depths = depths
-        self._scopes = depths.scopes
+    def __init__(
+        self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef, *, messages_keep: bool = True
+    ) -> None:
+        super().__init__(depths)
+        self._messages_keep = messages_keep
         self._function = function
-        self._changed = True
         # Nobody outside has one of the method's own functions before it is handed over.
         self._escaped = depths.receiver < CLEAN
         self._opened: list[Function] = []
-        self._wanted: dict[int, int] = {}
-        self._weakened: dict[int, int] = {}
+        self._values: set[int] = set()
         self._find_functions()
-        rules = [(_RULES.get(node.__class__), node) for node in self._scopes.nodes]
-        self._rules = [(rule, node) for rule, node in rules if rule is not None]
+        if self._escaped:
+            self._hand_on_stores()
+        self._rules: list[tuple[Rule, ast.AST, int]] = [
+            (_RULES[node.__class__], node, statement)
+            for node, statement in zip(self._scopes.nodes, self._scopes.statements, strict=True)
+            if node.__class__ in _RULES
+        ]
+        # What a function answers, and what a class holds, matters in other statements, too.
+        self._locally = not depths.functions and ast.ClassDef not in self._scopes.kinds
 
     def settle(self) -> None:
-        """Go round, to and fro, until no depth changes; where that takes too long, everything may be the object's."""
+        """Go round until no depth changes; where that takes too long, everything may be the object's."""
         self._changed = True
         work = _WORK
-        rules = self._rules
+        rules = [(rule, node) for rule, node, _ in self._rules]
         while self._changed and work > 0:
             self._changed = False
-            work -= len(rules)
+            self._lowered.clear()
+            work -= len(rules) or 1
             for rule, node in rules:
                 rule(self, node)
             self._gather_returns()
-            rules = rules[::-1]
+            if self._changed:
+                rules = self._next()
         if self._changed:
             self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
             self._depths.returns.update((id(function), 0) for function, _values in self._answers)
 
-    def _lower(self, key: str, depth: int) -> None:
-        # What is bound nowhere is a built-in or a module; it holds nothing of ours.
-        if depth < self._depths.levels.get(key, CLEAN) and key in self._scopes.bound:
-            self._depths.levels[key] = depth
-            self._changed = True
-
-    # --- what an expression gives is lowered
-
-    def _weaken(self, node: ast.AST, depth: int) -> None:
-        """Note that what an expression gives may be of this depth."""
-        rule = _WEAKENERS.get(node.__class__)
-        if rule is not None and depth < self._weakened.get(id(node), CLEAN):
-            self._weakened[id(node)] = depth
-            rule(self, node, depth)
-
-    def _weaken_name(self, node: ast.Name, depth: int) -> None:
-        self._lower(self._scopes.key(node), depth)
-
-    def _weaken_place(self, node: ast.Subscript | ast.Attribute, depth: int) -> None:
-        self._weaken(node.value, holding(depth))
-
-    def _weaken_call(self, node: ast.Call, depth: int) -> None:
-        depths, func = self._depths, node.func
-        qualified = depths.qualified(func)
-        if qualified in known.NEW_FUNCTIONS:
-            return
-        inner = depth
-        if qualified in known.COPY_FUNCTIONS or known.module_gives(qualified) == "copy":
-            # What is in the copy is in what was copied, for some (like `zip`) one step deeper.
-            inner = copy_of(element_of(depth))
-        elif depths.is_constructor(func):
-            inner = element_of(depth)
-        self._weaken_all(handed_over(node), inner)
-        if isinstance(func, ast.Attribute) and func.attr not in known.GIVES_NEW:
-            if func.attr in known.GIVES_COPY:
-                self._weaken(func.value, copy_of(element_of(depth)))
-            else:
-                takes_out = func.attr in known.GIVES_ELEMENT or func.attr in known.MUTATORS
-                self._weaken(func.value, holding(depth) if takes_out else depth)
-        for function in depths.local_functions(func):
-            self._wanted[id(function)] = min(depth, self._wanted.get(id(function), CLEAN))
-            self._changed = True
-
-    def _weaken_boolean(self, node: ast.BoolOp, depth: int) -> None:
-        self._weaken_all(node.values, depth)
-
-    def _weaken_choice(self, node: ast.IfExp, depth: int) -> None:
-        self._weaken_all([node.body, node.orelse], depth)
-
-    def _weaken_same(self, node: ast.NamedExpr | ast.Starred | ast.Await, depth: int) -> None:
-        self._weaken(node.value, depth)
-
-    def _weaken_display(self, node: ast.List | ast.Tuple | ast.Set, depth: int) -> None:
-        self._weaken_all(node.elts, element_of(depth))
-
-    def _weaken_map(self, node: ast.Dict, depth: int) -> None:
-        self._weaken_all(node.values, element_of(depth))
-
-    def _weaken_binary(self, node: ast.BinOp, depth: int) -> None:
-        self._weaken_all([node.left, node.right], copy_of(depth))
-
-    def _weaken_comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, depth: int) -> None:
-        self._weaken(node.elt, element_of(depth))
-
-    def _weaken_map_comprehension(self, node: ast.DictComp, depth: int) -> None:
-        self._weaken(node.value, element_of(depth))
-
-    def _weaken_all(self, nodes: Iterable[ast.AST], depth: int) -> None:
-        for node in nodes:
-            self._weaken(node, depth)
+    def _next(self) -> list[tuple[Rule, ast.AST]]:
+        """The rules for the next round: of the statements where a lowered variable stands, the last of them first."""
+        rules = self._rules[::-1]
+        if not self._locally:
+            return [(rule, node) for rule, node, _ in rules]
+        statements = set().union(*(self._scopes.places.get(key, ()) for key in self._lowered))
+        return [(rule, node) for rule, node, statement in rules if statement in statements]
 
     # --- one place
 
@@ -156,6 +106,7 @@ class Bindings:
                 self._weaken(value, min(level + steps, CLEAN))
             if self._depths.may_be_class(value) and key not in self._depths.classes:
                 self._depths.classes.add(key)
+                self._lowered.add(key)
                 self._changed = True
         elif isinstance(target, (ast.Tuple, ast.List)):
             for part in target.elts:
@@ -213,9 +164,11 @@ class Bindings:
             self._escaped = self._changed = True
             for function in self._opened:
                 self._open(function)
+            self._hand_on_stores()
         qualified = depths.qualified(func)
         if isinstance(func, ast.Attribute) and not qualified:
-            if func.attr not in known.STORES_NOTHING and not depths.is_me(func.value):
+            keeps = func.attr in known.STORING or self._messages_keep
+            if keeps and func.attr not in known.STORES_NOTHING and not depths.is_me(func.value):
                 self._store(call, func)
             return
         for function in depths.local_functions(func):
@@ -265,8 +218,8 @@ class Bindings:
     def _raise(self, node: ast.Raise) -> None:
         """What an exception carries comes out at the handlers."""
         if node.exc is not None and self._depths.of(node.exc) < CLEAN:
-            for other in self._scopes.nodes:
-                if isinstance(other, ast.ExceptHandler) and other.name:
+            for other in self._scopes.those(ast.ExceptHandler):
+                if other.name:
                     self._lower(self._scopes.key(other), 0)
 
     def _defaults(self, function: Function) -> None:
@@ -287,6 +240,7 @@ class Bindings:
         depths, own = self._depths, self._scopes.keys[id(node)]
         if own not in depths.classes:
             depths.classes.add(own)
+            self._lowered.add(own)
             self._changed = True
         bound = self._scopes.class_names[id(node)]
         for key in bound:
@@ -308,23 +262,26 @@ class Bindings:
             if depth < depths.returns.get(id(function), CLEAN):
                 depths.returns[id(function)] = depth
                 self._changed = True
+            if depth < CLEAN and id(function) in self._values:
+                self._lower(self._scopes.key(function), depth)
             self._weaken_all(values, self._wanted.get(id(function), CLEAN))
 
     def _find_functions(self) -> None:
         """Find local functions; one that is used as a value may be called by anybody with anything."""
-        depths, keys, nodes = self._depths, self._scopes.keys, self._scopes.nodes
-        defined = [node for node in nodes if isinstance(node, FUNCTIONS) and node is not self._function]
+        depths, keys = self._depths, self._scopes.keys
+        defined = [node for node in self._scopes.those(*FUNCTIONS) if node is not self._function]
         self._answers: list[tuple[Function, list[ast.AST]]] = []
         if not defined:
             return
         binders: set[int] = set()
-        for node in nodes:
-            if isinstance(node, METHODS) and node is not self._function:
+        for node in defined:
+            if isinstance(node, METHODS):
                 depths.functions.setdefault(keys[id(node)], []).append(node)
                 self._answers.append((node, list(_returned(node))))
                 if all(depths.qualified(part) in known.PLAIN_DECORATORS for part in node.decorator_list):
                     binders.add(id(node))
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+        for node in self._scopes.those(ast.Assign):
+            if isinstance(node.value, ast.Lambda):
                 for target in node.targets:
                     if isinstance(target, ast.Name):
                         depths.functions.setdefault(keys[id(target)], []).append(node.value)
@@ -333,22 +290,27 @@ class Bindings:
         self._open_values(defined)
 
     def _open_values(self, defined: list[Function]) -> None:
-        depths, keys, nodes = self._depths, self._scopes.keys, self._scopes.nodes
-        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        depths, keys, called = self._depths, self._scopes.keys, self._scopes.called
         direct = {id(function) for functions in depths.functions.values() for function in functions}
-        of_classes: set[int] = set()
-        for node in nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in called:
+        for node in self._scopes.those(ast.Name) if depths.functions else ():
+            if isinstance(node.ctx, ast.Load) and id(node) not in called:
                 for function in depths.functions.get(keys[id(node)], []):
+                    self._values.add(id(function))
                     self._open(function)
-            elif isinstance(node, ast.ClassDef):
-                of_classes.update(map(id, walk(node)))
+        of_classes = {id(part) for node in self._scopes.those(ast.ClassDef) for part in walk(node)}
         for function in defined:
             decorated = isinstance(function, METHODS) and bool(function.decorator_list)
             if decorated or id(function) in of_classes or id(function) not in direct | called:
                 self._open(function)
             if isinstance(function, ast.Lambda):
                 self._answers.append((function, [function.body]))
+
+    def _hand_on_stores(self) -> None:
+        """Who has the `append` of a container may put anything into it."""
+        called = self._scopes.called
+        for node in self._scopes.kinds.get(ast.Attribute, ()):
+            if node.attr in known.STORING and id(node) not in called and not self._depths.is_me(node.value):
+                self._weaken(node.value, 1)
 
     def _open(self, function: Function) -> None:
         if not self._escaped:
@@ -368,21 +330,6 @@ def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             todo += children(node)
 
-
-_WEAKENERS = table(
-    Bindings,
-    _weaken_name="Name",
-    _weaken_place="Subscript Attribute",
-    _weaken_call="Call",
-    _weaken_boolean="BoolOp",
-    _weaken_choice="IfExp",
-    _weaken_same="NamedExpr Starred Await",
-    _weaken_display="List Tuple Set",
-    _weaken_map="Dict",
-    _weaken_binary="BinOp",
-    _weaken_comprehension="ListComp SetComp GeneratorExp",
-    _weaken_map_comprehension="DictComp",
-)
 
 _RULES = table(
     Bindings,

@@ -32,8 +32,8 @@ class Changers:
     def __init__(self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         scopes = depths.scopes
         self._keys = scopes.keys
-        self._later = [node for node in scopes.nodes if isinstance(node, LATER) and node is not function]
-        self._names = [node for node in scopes.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+        self._later = [node for node in scopes.those(*LATER) if node is not function]
+        self._names = [node for node in scopes.those(ast.Name) if isinstance(node.ctx, ast.Load)]
         self._taints = Depths(scopes, depths.me, depths.modules, receiver=CLEAN)
         self._bindings = Bindings(self._taints, function)
 

@@ -9,10 +9,13 @@ from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
 from batos.guardian.depths import CLEAN, element_of
+from batos.guardian.strangers import DATA_DUNDERS, Strangers
 from batos.guardian.syntax import METHODS, children, handed_over, parameters, table, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from batos.guardian.depths import Depths
 
 _DECIDED_NOT = "; that cannot be decided"
 
@@ -56,6 +59,9 @@ class Changes:
     def __init__(self, function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> None:
         self._depths = depths_of(function, modules)
         self._scopes = self._depths.scopes
+        self._function = function
+        self._strangers: Strangers | None = None
+        self._own = {self._scopes.key(arg) for arg in parameters(function)}
         self._callees: set[int] = set()
         self._handed_on: list[ast.AST] = []
         self._at: dict[int, Change] = {}
@@ -116,17 +122,14 @@ class Changes:
 
     def _find(self) -> list[ast.AST]:
         """Note every change that a node makes by itself; give the nodes that run later."""
-        later: list[ast.AST] = []
-        nodes = self._scopes.nodes
-        self._callees = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-        for node in nodes:
-            rule = _RULES.get(node.__class__)
-            words = rule(self, node) if rule is not None else ()
-            if words:
-                self._at[id(node)] = Change(node, words)
-            if isinstance(node, LATER):
-                later.append(node)
-        return later
+        scopes = self._scopes
+        self._callees = scopes.called
+        for kind, rule in _RULES.items():
+            for node in scopes.kinds.get(kind, ()):
+                words = rule(self, node)
+                if words:
+                    self._at[id(node)] = Change(node, words)
+        return scopes.those(*LATER)
 
     def _note(self, names: list[ast.Name]) -> Callable[[ast.AST], bool]:
         for node in names:
@@ -186,9 +189,19 @@ class Changes:
             return self._of_known(call, qualified, given)
         if isinstance(func, ast.Attribute):
             return self._of_method(call, func, given)
-        if min(given, depths.of(func)) < CLEAN:
+        if min(given, depths.of(func)) < CLEAN and not self._is_outside(func):
             return (func, " may change what it is given", _DECIDED_NOT)
         return ()
+
+    def _is_outside(self, func: ast.expr) -> bool:
+        """Whether what is called is a message to an object of the image, or raises: its changes are not this method's."""
+        if isinstance(func, ast.Attribute) and func.attr in DATA_DUNDERS:
+            return False
+        if isinstance(func, ast.Name) and self._scopes.key(func) in self._own:
+            return False  # whoever calls an argument means a function
+        if self._strangers is None:
+            self._strangers = Strangers(self._depths, self._function)
+        return not self._strangers.reach(func.value if isinstance(func, ast.Attribute) else func)
 
     def _of_known(self, call: ast.Call, qualified: str, given: int) -> Words:
         if qualified in known.UNDECIDABLE:
@@ -237,22 +250,22 @@ class Changes:
 
     def _of_method(self, call: ast.Call, func: ast.Attribute, given: int) -> Words:
         depths, name = self._depths, func.attr
-        if depths.is_me(func.value):
+        if depths.is_me(func.value) or _is_super(depths, func.value):
             # A message to itself: its method keeps the Covenant by itself.
-            plain = name in known.READERS or not (name.startswith("__") and name.endswith("__"))
+            plain = name in known.READERS or name not in DATA_DUNDERS
             return () if plain else (func, " may change the object", _DECIDED_NOT)
         if name in known.READERS:
             return ()
         base = depths.of(func.value)
         if name in known.MUTATORS:
             return self._of_mutator(call, func, base)
-        if base == CLEAN and given == CLEAN:
+        if (base == CLEAN and given == CLEAN) or self._is_outside(func):
             return ()
         return (func, " may change the object", _DECIDED_NOT)
 
     def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> Words:
         if base == 0:
-            return (func, " changes it in place")
+            return () if func.attr in known.OF_STREAMS and self._is_outside(func) else (func, " changes it in place")
         if self._depths.may_be_class(func.value) and self._first_argument(call) == 0:
             return (func, " changes ", call.args[0] if call.args else "its argument", " in place")
         called = self._calls_unknown(call, "") if base < CLEAN else None
@@ -269,6 +282,10 @@ _RULES = table(
     _of_augmented="AugAssign",
     _of_call="Call",
 )
+
+
+def _is_super(depths: Depths, node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and depths.qualified(node.func) == "super"
 
 
 def _at_definition(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.AST]:

@@ -9,6 +9,7 @@ what is stored into a local container lowers the container, and every other name
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
@@ -113,10 +114,17 @@ class Depths:
         if not call.args and not call.keywords:
             return CLEAN
         depth = min(map(self._of_argument, call.args), default=CLEAN)
+        keyed = call.keywords and self._is_keyed(call.func)
         for keyword in call.keywords:
+            if keyed and keyword.arg == "key":
+                continue
             inner = self.of(keyword.value)
             depth = min(depth, inner if keyword.arg else element_of(inner))
         return depth
+
+    def _is_keyed(self, func: ast.expr) -> bool:
+        name = self.qualified(func) or (func.attr if isinstance(func, ast.Attribute) else "")
+        return name in known.KEYED
 
     def _of_argument(self, node: ast.expr) -> int:
         return element_of(self.of(node.value)) if isinstance(node, ast.Starred) else self.of(node)
@@ -176,7 +184,12 @@ class Depths:
             answers = min(map(self.answer_of, local))
             return answers if self.is_local(func) else min(answers, self._unknown(call))
         qualified = self.qualified(func)
-        if qualified:
+        if qualified == "sum":
+            # Where there is nothing to add, it gives what it was to begin with.
+            return min(copy_of(self.given(call)), self.least(handed_over(call)[1:]))
+        if qualified == "json.loads":
+            return element_of(self.least(keyword.value for keyword in call.keywords))
+        if qualified and not self._is_unknown_class(qualified):
             return self._known(qualified, self.given(call))
         if self.is_constructor(func):
             return min(holding(self.given(call)), self.of(func))
@@ -184,8 +197,15 @@ class Depths:
             return self._method(call, func)
         return self._unknown(call)
 
+    def _is_unknown_class(self, qualified: str) -> bool:
+        return "." not in qualified and is_class_name(qualified) and not known.is_exception(qualified)
+
     def _unknown(self, call: ast.Call) -> int:
         return 0 if min(self.given(call), self.of(call.func)) < CLEAN else CLEAN
+
+    def _lambda(self, node: ast.Lambda) -> int:
+        """A function that is handed on may be called by whoever has it: what it answers comes out of anything then."""
+        return self.of(node.body)
 
     def answer_of(self, function: Function) -> int:
         """The depth of what a call of a local function gives."""
@@ -210,7 +230,8 @@ class Depths:
             return self.receiver
         kind = known.module_gives(qualified)
         if kind == "new":
-            return CLEAN
+            # An object of a class holds what it was made of.
+            return copy_of(given) if is_class_name(qualified.rpartition(".")[2]) else CLEAN
         return copy_of(given) if kind == "copy" else element_of(given)
 
     def _method(self, call: ast.Call, func: ast.Attribute) -> int:
@@ -231,9 +252,9 @@ class Depths:
         match node:
             case ast.Name(id=name):
                 bound = self._keys.get(id(node), "") in self.scopes.bound
-                return (name == "__class__" or _is_class_name(name) or bound) and self.may_be_class(node)
+                return (name == "__class__" or is_class_name(name) or bound) and self.may_be_class(node)
             case ast.Attribute(attr=name):
-                return (name == "__class__" or _is_class_name(name)) and self.of(node) == CLEAN
+                return (name == "__class__" or is_class_name(name)) and self.of(node) == CLEAN
             case ast.Call(func=ast.Name(id="type")):
                 return True
             case _:
@@ -245,7 +266,7 @@ class Depths:
             case ast.Name(id=name):
                 key = self._keys.get(id(node), "")
                 return key in self.classes or (
-                    key not in self.scopes.bound and (_is_class_name(name) or name in known.TYPES)
+                    key not in self.scopes.bound and (is_class_name(name) or name in known.TYPES)
                 )
             case ast.Attribute(attr="__class__"):
                 return True
@@ -285,10 +306,13 @@ _DEPTHS = table(
     _comprehension="ListComp SetComp GeneratorExp",
     _map_comprehension="DictComp",
     _yield="Yield YieldFrom",
+    _lambda="Lambda",
 )
 
 
-def _is_class_name(name: str) -> bool:
+@lru_cache(maxsize=1024)
+def is_class_name(name: str) -> bool:
+    """Whether a name is written like that of a class."""
     bare = name.lstrip("_")
     return bare[:1].isupper() and not bare.isupper()
 

@@ -18,9 +18,11 @@ STORING = _words(
 )
 MUTATORS = STORING | _words(
     """pop popleft popitem remove discard clear sort reverse rotate intersection_update difference_update
-    symmetric_difference_update __delitem__ __isub__ __imul__ __iand__ __ixor__ __setattr__ __delattr__ __setstate__
-    write writelines truncate send throw close seek"""
+    symmetric_difference_update __delitem__ __isub__ __imul__ __iand__ __ixor__ __setattr__ __delattr__ __setstate__"""
 )
+# So do these methods of streams and generators; plain data has none of them.
+OF_STREAMS = _words("write writelines truncate send throw close seek")
+MUTATORS |= OF_STREAMS
 
 # Methods that only read, by what they give: something new and whole, a new container of the same elements, an element.
 GIVES_NEW = _words(
@@ -52,7 +54,10 @@ NEW_FUNCTIONS = _words(
     isinstance issubclass len oct ord print range repr round str type help memoryview dir input"""
 )
 COPY_FUNCTIONS = _words("dict enumerate filter frozenset iter list map reversed set slice sorted sum tuple zip")
-ELEMENT_FUNCTIONS = frozenset({"max", "min", "getattr", "pow", "next"})
+ELEMENT_FUNCTIONS = _words(
+    """max min getattr pow next math.prod secrets.choice statistics.median statistics.median_low statistics.median_high
+    statistics.mode typing.cast typing.assert_type typing.no_type_check typing.reveal_type"""
+)
 EAGER_FUNCTIONS = _words("list dict set tuple frozenset sorted sum min max any all len str repr")
 SAME_FUNCTIONS = frozenset({"vars", "super"})
 UNDECIDABLE = frozenset({"exec", "eval", "compile", "__import__", "globals", "locals"})
@@ -75,6 +80,11 @@ CALLS_ITS_ARGUMENT = {
     "itertools.dropwhile": 0, "itertools.filterfalse": 0, "itertools.accumulate": 1, "itertools.groupby": 1, "re.sub": 1,
     "functools.cmp_to_key": 0, "collections.defaultdict": 0,
 }  # fmt: skip
+# Of these nothing comes out that their `key` gives.
+KEYED = _words(
+    """sorted min max sort heapq.nsmallest heapq.nlargest heapq.merge bisect.bisect bisect.bisect_left bisect.bisect_right
+    bisect.insort bisect.insort_left bisect.insort_right"""
+)
 CALLED_KEYWORDS = frozenset({"key", "func", "default_factory", "repl", None})
 # What these give only reads, if what they are given does.
 GIVES_READER = _words("operator.itemgetter operator.attrgetter functools.cmp_to_key functools.partial")
@@ -83,7 +93,7 @@ PLAIN_DECORATORS = _words("functools.cache functools.lru_cache staticmethod")
 
 NEW_MODULES = _words(
     """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math
-    numbers pprint re secrets statistics string struct textwrap time typing unicodedata urllib.parse uuid zlib zoneinfo
+    numbers os pprint re secrets statistics string struct textwrap time typing unicodedata urllib.parse uuid zlib zoneinfo
     dataclasses enum"""
 )
 COPY_MODULES = frozenset({"itertools", "collections", "heapq", "graphlib"})

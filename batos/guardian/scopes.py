@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batos.guardian.syntax import METHODS, Function, children, parameters, table
 
@@ -37,6 +37,10 @@ class Scopes:
         keys: The key of each name, parameter, and of what a statement binds, by the `id` of its node.
         bound: The keys of what is bound in the function.
         nodes: Every node of the function, in the order of the text.
+        kinds: The same nodes by their class.
+        called: The ids of what is called.
+        statements: For each node the number of the statement that it stands in; compound ones count without their blocks.
+        places: The numbers of the statements that each key stands in.
         parents: The node above each node, by `id`.
         binders: The nodes that bind a name, imports left out.
         assigned: The keys of what they bind.
@@ -48,23 +52,34 @@ class Scopes:
         self.keys: dict[int, str] = {}
         self.bound: set[str] = set()
         self.nodes: list[ast.AST] = []
+        self.statements: list[int] = []
+        self.places: dict[str, set[int]] = {}
+        self._statement = self._statements = 0
         self.parents: dict[int, ast.AST] = {}
         self.binders: list[ast.AST] = []
         self.assigned: set[str] = set()
         self.class_names: dict[int, list[str]] = {}
         self.class_numbers: dict[int, int] = {}
         self._count = 0
-        self._uses: list[tuple[ast.AST, str, _Scope]] = []
+        self._uses: list[tuple[ast.AST, str, _Scope, int]] = []
         self._classes: list[tuple[ast.ClassDef, _Scope]] = []
         self._globals = _Scope(0, None, "global")
         outermost = self._open(self._globals, "function")
-        self.nodes.append(function)
+        self._add(function)
         self._enter_function(function, outermost, outermost)
         self._resolve()
+        self.kinds: dict[type[ast.AST], list[Any]] = {}
+        for node in self.nodes:
+            self.kinds.setdefault(node.__class__, []).append(node)
+        self.called = {id(node.func) for node in self.kinds.get(ast.Call, ())}
 
     def key(self, node: ast.AST) -> str:
         """The key of a name, parameter, or of the name that a statement binds."""
         return self.keys.get(id(node), "")
+
+    def those(self, *kinds: type[ast.AST]) -> list[Any]:
+        """The nodes of some classes, class by class."""
+        return [node for kind in kinds for node in self.kinds.get(kind, ())]
 
     def rebinding(self, key: str) -> ast.AST | None:
         """The first place that binds a parameter's name to something else."""
@@ -87,15 +102,31 @@ class Scopes:
         self._count += 1
         return _Scope(self._count, outer, kind)
 
+    def _add(self, node: ast.AST) -> None:
+        self.nodes.append(node)
+        self.statements.append(self._statement)
+
     def _visit(self, node: ast.AST, above: ast.AST, scope: _Scope) -> None:
         self.nodes.append(node)
+        self.statements.append(self._statement)
         self.parents[id(node)] = above
-        handler = _HANDLERS.get(type(node))
+        kind = node.__class__
+        handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, node, scope)
-            return
+        elif kind in _STATEMENTS:
+            self._visit_statement(node, scope)
+        else:
+            for child in children(node):
+                self._visit(child, node, scope)
+
+    def _visit_statement(self, node: ast.AST, scope: _Scope) -> None:
+        around = self._statement
+        self._statements += 1
+        self._statement = self.statements[-1] = self._statements
         for child in children(node):
             self._visit(child, node, scope)
+        self._statement = around
 
     def _visit_all(self, nodes: Iterable[ast.AST], above: ast.AST, scope: _Scope) -> None:
         for node in nodes:
@@ -103,12 +134,12 @@ class Scopes:
 
     def _bind(self, node: ast.AST, name: str, scope: _Scope) -> None:
         scope.bound.add(name)
-        self._uses.append((node, name, scope))
+        self._uses.append((node, name, scope, self._statement))
         self.binders.append(node)
 
     def _name(self, node: ast.Name, scope: _Scope) -> None:
         if node.ctx.__class__ is ast.Load:
-            self._uses.append((node, node.id, scope))
+            self._uses.append((node, node.id, scope, self._statement))
         else:
             self._bind(node, node.id, scope)
 
@@ -129,7 +160,7 @@ class Scopes:
     def _alias(self, node: ast.alias, scope: _Scope) -> None:
         name = (node.asname or node.name).split(".")[0]
         scope.bound.add(name)
-        self._uses.append((node, name, scope))
+        self._uses.append((node, name, scope, self._statement))
 
     def _global(self, node: ast.Global, scope: _Scope) -> None:
         scope.elsewhere.update(dict.fromkeys(node.names, self._globals))
@@ -149,7 +180,7 @@ class Scopes:
         if isinstance(node, METHODS):
             outside += [*node.decorator_list, *([node.returns] if node.returns else [])]
         for arg in parameters(node):
-            self.nodes.append(arg)
+            self._add(arg)
             self.parents[id(arg)] = node
             self._bind(arg, arg.arg, inside)
             outside += [arg.annotation] if arg.annotation else []
@@ -167,7 +198,7 @@ class Scopes:
     def _comprehension(self, node: Comprehension, scope: _Scope) -> None:
         inside = self._open(scope, "comprehension")
         for place, clause in enumerate(node.generators):
-            self.nodes.append(clause)
+            self._add(clause)
             self.parents[id(clause)] = node
             self._visit(clause.target, clause, inside)
             self._visit(clause.iter, clause, inside if place else scope)
@@ -178,8 +209,10 @@ class Scopes:
     # --- the keys
 
     def _resolve(self) -> None:
-        for node, name, scope in self._uses:
-            self.keys[id(node)] = scope.keys.get(name) or self._key(name, scope)
+        places = self.places
+        for node, name, scope, statement in self._uses:
+            key = self.keys[id(node)] = scope.keys.get(name) or self._key(name, scope)
+            places.setdefault(key, set()).add(statement)
         self.assigned = {self.keys[id(node)] for node in self.binders}
         for node, scope in self._classes:
             self.class_numbers[id(node)] = scope.number
@@ -201,6 +234,14 @@ class Scopes:
             self.bound.add(key)
         return key
 
+
+# Statements that are visited like any other node; what defines or declares something has a handler of its own.
+_STATEMENTS = frozenset(
+    {
+        ast.Return, ast.Delete, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.While, ast.If, ast.With,
+        ast.AsyncWith, ast.Match, ast.Raise, ast.Try, ast.TryStar, ast.Assert, ast.Expr,
+    }
+)  # fmt: skip
 
 _HANDLERS = table(
     Scopes,

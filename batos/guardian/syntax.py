@@ -29,7 +29,10 @@ _TEXTS = frozenset(
     }
 )  # fmt: skip
 _NONE: list[ast.AST] = []
-_LEAVES = (ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal)
+_LEAVES = frozenset(
+    {ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal, ast.MatchSingleton}
+)
+_GAPPY = (ast.Dict, ast.arguments)
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = dict.fromkeys((*_LEAVES, *_BARE), ())
 _FIELDS[ast.Import] = _FIELDS[ast.ImportFrom] = ("names",)
 
@@ -70,24 +73,25 @@ def parse(source: str) -> ast.Module:
 
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below a node, in the order of the text; not to be changed."""
-    try:
-        return node._below  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - our own note on it
-    except AttributeError:
-        pass
-    kind = type(node)
+    own = node.__dict__
+    found: list[ast.AST] | None = own.get("_below")
+    if found is not None:
+        return found
+    kind = node.__class__
     fields = _FIELDS.get(kind)
     if fields is None:
         fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _TEXTS)
     if not fields:
         return _NONE
-    found: list[ast.AST] = []
+    found = []
     for name in fields:
-        value = getattr(node, name, None)
+        value = own.get(name)
         if value.__class__ is list:
-            found += [part for part in value if isinstance(part, ast.AST)]
+            # Only these have gaps in their lists.
+            found += value if kind not in _GAPPY else [part for part in value if part is not None]
         elif isinstance(value, ast.AST):
             found.append(value)
-    node._below = found  # type: ignore[attr-defined]  # noqa: SLF001
+    own["_below"] = found
     return found
 
 

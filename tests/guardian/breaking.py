@@ -227,11 +227,9 @@ def pushed(self):
 def shadowed_builtin(self, len):
     len(self.items)
 ---
-def unknown_function(self, visit):
-    visit(self.items)
----
 def unknown_method(self):
-    self.account.settle()
+    import random
+    random.Random(3).shuffle(self.items)
 ---
 def executed(self):
     exec('self.x = 1')

@@ -80,6 +80,41 @@ def sends_messages(self):
     self.deposit(5)
     return [self.convert(x) for x in self.items]
 ---
+def sends_messages_to_others(self, clerk):
+    self.account.withdraw(self.limits)
+    clerk.note(self.items)
+    for member in self.members:
+        member.greet(self.name, self.rows)
+    return self.account.owner.describe()
+---
+def asks_for_a_message(self, kind):
+    pay = self.account.pay
+    pay(self.items)
+    return getattr(self, 'visit_' + kind)(self.items)
+---
+def messages_beside_strangers(self):
+    import random
+    dice = random.Random(3)
+    return self.account.settle(3), dice.random()
+---
+def writes_to_an_object(self):
+    self.log.write(self.name)
+---
+def inherited_answer(self):
+    return super().describe(self.items)
+---
+def noted_under_another_name(self):
+    lines = []
+    note = lines.append
+    for item in self.items:
+        note(str(item))
+    return lines
+---
+def makes_another(self):
+    made = Element(self.name)
+    made.owner = self
+    return made
+---
 def raises_after_a_change(self):
     self.x = 1
     raise ValueError(self.x)

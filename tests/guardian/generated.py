@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import signal
 from typing import TYPE_CHECKING, Any
@@ -46,12 +47,17 @@ CHANGES = [
     "list(map(list.append, [{l}], [1]))", "list(map({l}.append, [1]))", "[q.append(1) for q in [{l}]]", "any(q.append(1) for q in [{l}])",
     "operator.iadd({l}, [1])", "operator.methodcaller('clear')({l})", "getattr({l}, 'append')(1)", "functools.partial({l}.append, 1)()",
     "sorted([{l}], key=lambda q: q.append(1) or 0)", "max([{l}, {l}], key=lambda q: push(q) or 0)", "{l}[0:1] = {l}[:2]", "b = {l}; b[0:0] = [1]",
+    "self.box.take({l}, {e})", "self.box.take(q={l})", "getattr(self.box, 'take')({e})", "random.Random(3).shuffle({l})", "dice.shuffle({l})",
+    "[q.take({l}) for q in [self.box, dice]]", "[heapq.heapify][0]({l})", "getattr({l}, 'clear')()", "{l}.__init__([7])", "self.box.shuffle({l})",
     "if c := {l}: c.append(1)", "vars(self)['n'] = {e}", "self.__dict__.update(n={e})", "t = self; t.n = {e}", "(lambda q: q.append(1))({l})",
 ]  # fmt: skip
 LOCAL = [
     "x = {l}", "y = {l}", "z = {m}", "w = v = {e}", "x = y = {l}", "x, y = {l}, {l}", "x, *y = [{l}]", "(x, y), z = [{l}, {l}], {m}", "x.append({e})",
     "z['k'] = {e}", "w = [{e}]", "kept.append({l})", "keep({l})", "kept[-1].append(1)", "kept[0] = {l}", "Kept.shared = {l}", "b = Box({l}); b.v.append(1)",
     "f = {l}.append", "f = {l}.sort", "f = lambda q=1: {e}", "f = (lambda *q: {l}.append(1))", "f = push", "f = heapq.heapify", "f = len",
+    "f = self.box.take", "f = dice.shuffle", "f = operator.itemgetter(0)", "f = x.extend", "f = z.setdefault", "f({e}, {l})", "x = [f({l})]",
+    "list(map(f, {l}))", "y = list(map(f, [{l}]))", "h[0]({l}).append(1)", "w = [f]; w = w[0]({l})", "dice = self.box", "dice = [dice][0]",
+    "x.append(dice)", "x[-1].shuffle({l})", "y = functools.reduce(lambda p, q: {l}, [1, 2])", "y = list(map(lambda q: {l}, [1]))[0]",
     "f = yielded", "g = ({l}.append(q) for q in [1, 2])", "g = map({l}.append, [1])", "g = iter(yielded({l}))", "f({l})", "f(f)",
     "list(g)", "next(g, 0)", "for q in g: pass", "h = [f, g]", "h[0]({l})", "list(h[1])", "[*g]", "later(f)", "todo.append(f)", "todo and todo[0]([1])",
     "for q in todo: q([])", "push({l})", "store({e})", "Changer().run()", "c = Changer()", "c = Changer(); c.run()", "c = Changer(); c.hold = {l}; c.hold.append(1)",
@@ -82,6 +88,8 @@ x, y, z, kept, todo = [], [[0]], {}, [[]], []
 f, g, h, k, L = print, iter(()), [print, ()], print, list
 e = ValueError([])
 stack = contextlib.ExitStack()
+dice = random.Random(3)
+dice = self.box
 def same(q): return q
 def give(): return self.rows
 def wrap(q): return [q]
@@ -165,17 +173,40 @@ class Endless(BaseException):
 
 
 class Thing:
-    """What a slot holds besides plain data: nobody knows what its messages do."""
+    """What a slot holds besides plain data: an object of the image. Its messages are given copies, and are its own business."""
 
     def __init__(self) -> None:
         self.v = [1]
 
     def touch(self) -> None:
-        """Change it."""
-        self.v.append(2)
+        """Change itself, and say so by itself."""
+
+    def take(self, *given: Any, **named: Any) -> Any:
+        """Take data, change that, and answer it."""
+        copies = copy.deepcopy([_data(part) for part in (*given, *named.values())])
+        for part in copies:
+            if isinstance(part, list):
+                part.append(8)
+        return copies
 
     def __repr__(self) -> str:
         return f"Thing({self.v!r})"
+
+
+def _data(value: Any) -> Any:
+    """What can be sent: data, and objects of the image.
+
+    Raises:
+        TypeError: Anything else.
+    """
+    if isinstance(value, dict):
+        _data(list(value.values()))
+    elif isinstance(value, (list, tuple, set)):
+        for part in value:
+            _data(part)
+    elif not isinstance(value, (int, float, str, bytes, type(None), Thing, Witness)):
+        raise TypeError(f"{type(value).__name__} cannot be sent")
+    return value
 
 
 class _Memory:
@@ -205,6 +236,9 @@ class Witness(_Memory):
         self.a.append(0)
         self._p_changed = True
         return self.a
+
+    def __deepcopy__(self, memo: Any) -> Witness:
+        return self
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -13,6 +13,9 @@ from batos.errors import CovenantViolationError, PolicyViolation
 from batos.guardian import PersistenceGuardian, audit
 from tests.guardian.breaking import BREAKS
 from tests.guardian.cases import KEEPS
+from tests.guardian.strange import STRANGE
+
+ALL_BREAKS = {**BREAKS, **STRANGE}
 
 
 def covenant(source: str) -> list:
@@ -27,14 +30,14 @@ def test_methods_that_keep_it_pass(name):
     PersistenceGuardian.audit_code(KEEPS[name])
 
 
-@pytest.mark.parametrize("name", sorted(BREAKS))
+@pytest.mark.parametrize("name", sorted(ALL_BREAKS))
 def test_methods_that_break_it_are_found(name):
     """A way out with an unflagged change is a finding that says where and how to mend it."""
-    findings = covenant(BREAKS[name])
+    findings = covenant(ALL_BREAKS[name])
     assert findings
     assert all(finding.line > 0 and finding.message and finding.mend for finding in findings)
     with pytest.raises(CovenantViolationError) as caught:
-        PersistenceGuardian.audit_code(BREAKS[name])
+        PersistenceGuardian.audit_code(ALL_BREAKS[name])
     assert caught.value.details["findings"][0]["rule"] in {"covenant", "self"}
 
 

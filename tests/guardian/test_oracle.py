@@ -7,6 +7,7 @@ where to begin.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from random import Random
 
@@ -25,7 +26,9 @@ ODD = settings(deadline=None, suppress_health_check=list(HealthCheck), database=
 
 def left_unflagged(source: str) -> bool:
     """Run a method; whether it changed its object after its last flag and left without raising."""
-    ran = generated.run(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ran = generated.run(source)
     return ran is not None and ran[1].startswith("answers") and ran[0].unflagged
 
 
