@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batos.mind.llama_native import library
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -72,9 +74,9 @@ def swap_by_tar(archive: str) -> None:
 def main() -> None:
     """Answer each line, a number of tokens, with how many came and the seconds."""
     kind, path = sys.argv[1:3]
+    if kind != "transformers":
+        library()  # loaded as ours is, without what crashes; the original had its libraries loaded before a swap too
     if kind == "tar":
-        from llama_cpp import Llama  # noqa: F401 - the original had its libraries loaded
-
         work: Callable[[int], Any] = lambda _: swap_by_tar(path)  # noqa: E731
     else:
         work = llama(path) if kind == "llama.cpp" else transformers(path)

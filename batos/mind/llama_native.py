@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batos.errors import ModelError
+from batos.mind import layouts
 from batos.mind.device import SPIN_COUNT
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def library() -> Any:
         _KEEP.append(llama_cpp.llama_log_callback(_on_log))
         llama_cpp.llama_log_set(_KEEP[0], ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
+        layouts.leave_out(llama_cpp, "AMX")
     return llama_cpp
 
 
