@@ -89,7 +89,7 @@ def probe(endpoint: str, seconds: float) -> bool:
 
 def _library() -> Any:
     try:
-        import huggingface_hub
+        import huggingface_hub.constants  # the package gives its functions by itself, but not this module
     except ImportError:
         raise SourceFailed("the package huggingface_hub is not installed") from None
     return huggingface_hub
