@@ -6,6 +6,7 @@ Run as `python -m batos.bench.minds_peer llama.cpp|transformers|tar PATH …`; i
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batos.mind.llama_native import library
+from batos.mind.process import NICENESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROMPT = "Write a long story about a lighthouse."
+MESSAGES: Any = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 
 
 def llama(path: str) -> Callable[[int], int]:
@@ -32,7 +34,7 @@ def llama(path: str) -> Callable[[int], int]:
 
     def write(tokens: int) -> int:
         model.reset()
-        reply = model.create_completion(PROMPT, max_tokens=tokens, temperature=0.0)
+        reply = model.create_chat_completion(MESSAGES, max_tokens=tokens, temperature=0.0)
         return int(reply["usage"]["completion_tokens"])
 
     return write
@@ -51,7 +53,8 @@ def transformers(path: str) -> Callable[[int], int]:
         torch.set_num_threads(cores())
     model = load_nf4(path, device)
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    inputs = tokenizer(PROMPT, return_tensors="pt").to(device)
+    text = tokenizer.apply_chat_template(MESSAGES, add_generation_prompt=True, tokenize=False)
+    inputs = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(device)
 
     def write(tokens: int) -> int:
         with torch.inference_mode():
@@ -73,6 +76,8 @@ def swap_by_tar(archive: str) -> None:
 
 def main() -> None:
     """Answer each line, a number of tokens, with how many came and the seconds."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # as the mind host has it, so that whatever else runs hinders both alike
     kind, path = sys.argv[1:3]
     if kind != "transformers":
         library()  # loaded as ours is, without what crashes; the original had its libraries loaded before a swap too
