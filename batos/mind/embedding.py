@@ -56,6 +56,13 @@ class EmbeddingEngine:
             vectors += batch.tolist()
         return vectors
 
+    def sleep(self) -> bool:
+        """Tell that this engine gives memory back only by being closed."""
+        return False
+
+    def wake(self) -> None:
+        """Nothing to do: it never sleeps."""
+
     def close(self) -> None:
         """Let the model go."""
         self._model = None

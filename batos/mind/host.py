@@ -142,7 +142,8 @@ class Host:
             self._tell_models()
 
     def _tell_models(self) -> None:
-        self._send({"models": self._models.listing(), "loads": self._models.loads})
+        told = {"loads": self._models.loads, "wakes": self._models.wakes, "asleep": self._models.sleeping()}
+        self._send({"models": self._models.listing(), **told})
 
     def _is_cancelled(self, number: int) -> bool:
         """Tell whether a request was cancelled; the kernel hears by the way that the host is alive."""

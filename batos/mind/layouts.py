@@ -13,7 +13,12 @@ import contextlib
 import ctypes
 from typing import Any
 
+from batos.errors import ModelError
+from batos.mind.pageable import Region
+
 _CPU = 0
+_MAPPED = "CPU_Mapped"
+_BUFFER, _SOURCE = 8, 152  # places of `buffer` and `src[0]` in ggml.h's `struct ggml_tensor`
 
 
 def leave_out(llama_cpp: Any, name: str) -> None:
@@ -30,17 +35,61 @@ def names(llama_cpp: Any) -> list[str]:
     return [library.ggml_backend_buft_name(layout).decode() for layout in layouts if layout]
 
 
+def regions(llama_cpp: Any, model: Any) -> list[Region]:
+    """Where a loaded model's weights lie: what is mapped from its file, and what was laid out anew.
+
+    A throwaway context computes one token, and llama.cpp shows each step's tensors to the callback that it has for that.
+
+    Args:
+        llama_cpp: The library.
+        model: The model's handle.
+
+    Raises:
+        ModelError: They cannot be found.
+    """
+    library, _ = _layouts(llama_cpp)
+    if library is None:
+        raise ModelError("this llama.cpp does not tell where weights lie")
+    wanted = {_MAPPED, *names(llama_cpp)}
+    buffers: dict[int, Region] = {}
+
+    @llama_cpp.ggml_backend_sched_eval_callback  # type: ignore[untyped-decorator, unused-ignore]
+    def on_step(tensor: int, ask: bool, data: object) -> bool:
+        del ask, data
+        source = ctypes.c_void_p.from_address(tensor + _SOURCE).value
+        buffer = source and ctypes.c_void_p.from_address(source + _BUFFER).value
+        if buffer and buffer not in buffers:
+            name = library.ggml_backend_buft_name(library.ggml_backend_buffer_get_type(buffer)).decode()
+            if name in wanted:
+                start, size = library.ggml_backend_buffer_get_base(buffer), library.ggml_backend_buffer_get_size(buffer)
+                buffers[buffer] = Region(start, size, name == _MAPPED)
+        return False
+
+    _compute_once(llama_cpp, model, on_step)
+    return list(buffers.values())
+
+
+def _compute_once(llama_cpp: Any, model: Any, on_step: Any) -> None:
+    parameters = llama_cpp.llama_context_default_params()
+    parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = 32, 1, 1
+    parameters.n_threads = parameters.n_threads_batch = 1
+    parameters.cb_eval = on_step
+    context = llama_cpp.llama_init_from_model(model, parameters)
+    if not context:
+        raise ModelError("llama.cpp cannot make a context to find the weights by")
+    token = (llama_cpp.llama_token * 1)(0)
+    failed = llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(token, 1))
+    llama_cpp.llama_free(context)
+    if failed:
+        raise ModelError("llama.cpp cannot compute to find the weights")
+
+
 def _layouts(llama_cpp: Any) -> tuple[Any, Any]:
     """The library with its functions declared, and the list itself, to read and to write; empty where it has none."""
     with contextlib.suppress(AttributeError):  # a library that was built otherwise has no such list
         # Opened once more, for prototypes of our own: those of llama_cpp stay as they are.
         library = ctypes.CDLL(llama_cpp.llama_cpp._lib._name)  # noqa: SLF001 - it tells nobody where it lies
-        for function in ("dev_by_type", "dev_backend_reg", "reg_get_proc_address"):
-            getattr(library, f"ggml_backend_{function}").restype = ctypes.c_void_p
-        library.ggml_backend_dev_backend_reg.argtypes = [ctypes.c_void_p]
-        library.ggml_backend_reg_get_proc_address.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        library.ggml_backend_buft_name.argtypes = [ctypes.c_void_p]
-        library.ggml_backend_buft_name.restype = ctypes.c_char_p
+        _declare(library)
         device = library.ggml_backend_dev_by_type(_CPU)
         registry = library.ggml_backend_dev_backend_reg(device)
         address = library.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
@@ -50,3 +99,19 @@ def _layouts(llama_cpp: Any) -> tuple[Any, Any]:
             length = next(place for place in range(64) if not layouts[place])
             return library, ctypes.cast(layouts, ctypes.POINTER(ctypes.c_void_p * length)).contents
     return None, ()
+
+
+def _declare(library: Any) -> None:
+    """Tell the kinds of the arguments and results of ggml's functions that are used here."""
+    pointer = ctypes.c_void_p
+    for name, result, arguments in (
+        ("dev_by_type", pointer, [ctypes.c_int]),
+        ("dev_backend_reg", pointer, [pointer]),
+        ("reg_get_proc_address", pointer, [pointer, ctypes.c_char_p]),
+        ("buft_name", ctypes.c_char_p, [pointer]),
+        ("buffer_get_type", pointer, [pointer]),
+        ("buffer_get_base", pointer, [pointer]),
+        ("buffer_get_size", ctypes.c_size_t, [pointer]),
+    ):
+        function = getattr(library, f"ggml_backend_{name}")
+        function.restype, function.argtypes = result, arguments

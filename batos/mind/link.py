@@ -51,6 +51,8 @@ class HostLink:
         self._greeted = False
         self.loading = ""
         self.models: list[dict[str, Any]] = []
+        self.asleep: list[dict[str, Any]] = []
+        self.loads = {"loads": 0, "wakes": 0}
         self.starts = 0
         self.deaths = 0
         self.last_death = ""
@@ -78,7 +80,7 @@ class HostLink:
             self._calls.pop(number, None)
 
     def statistics(self) -> dict[str, Any]:
-        """Process id, resident bytes, requests in progress, starts and deaths: plain data."""
+        """Process id, resident bytes, requests in progress, starts, deaths, and this host's loads: plain data."""
         process = self._process
         return {
             "pid": process.pid if process else 0,
@@ -87,12 +89,13 @@ class HostLink:
             "starts": self.starts,
             "deaths": self.deaths,
             "last_death": self.last_death,
+            **self.loads,
         }
 
     async def stop(self) -> None:
         """End the host; a later call starts a new one."""
         process, self._process = self._process, None
-        self.models, self.loading = [], ""
+        self.models, self.asleep, self.loading = [], [], ""
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -128,7 +131,8 @@ class HostLink:
         self._heard = asyncio.get_running_loop().time()
         self._greeted = True
         if "models" in frame:
-            self.models, self.loading = frame["models"], ""
+            self.models, self.asleep, self.loading = frame["models"], frame["asleep"], ""
+            self.loads = {name: frame[name] for name in self.loads}
             return
         if "loading" in frame:
             self.loading = frame["loading"]
@@ -148,7 +152,7 @@ class HostLink:
         if self._process is None:
             return
         self._process = None
-        self.models, self.loading = [], ""
+        self.models, self.asleep, self.loading = [], [], ""
         self.deaths += 1
         self.last_death = why
         self._fail(why)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from batos.errors import ModelError
 from batos.mind import layouts
 from batos.mind.device import SPIN_COUNT
+from batos.mind.pageable import Pageable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _LOG: deque[str] = deque(maxlen=8)
 _LEVEL_WARNING, _LEVEL_ERROR = 2, 3
@@ -80,6 +82,7 @@ class Model:
         self.vocab_size = int(self._lib.llama_vocab_n_tokens(self.vocab))
         self.bytes = int(self._lib.llama_model_size(self.handle))
         self._buffer = ctypes.create_string_buffer(1 << 12)
+        self._weights: Pageable | None = None
 
     @property
     def template(self) -> str:
@@ -121,6 +124,20 @@ class Model:
         """The text of the token that ends a text."""
         token = int(self._lib.llama_vocab_eos(self.vocab))
         return self.piece(token, marks=True).decode("utf-8", "replace") if token >= 0 else ""
+
+    def give_back(self, folder: Path) -> None:
+        """Let the system have the memory of the weights; they come back by themselves when they are used again.
+
+        Args:
+            folder: Where a file goes for what is not mapped from the model's own.
+
+        Raises:
+            ModelError: They cannot be found.
+            OSError: There is no room on the disk, or the system does not do this.
+        """
+        if self._weights is None:
+            self._weights = Pageable(layouts.regions(self._lib, self.handle), folder)
+        self._weights.give_back()
 
     def close(self) -> None:
         """Free the weights."""

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import Cancelled
+import platformdirs
+
+from batos.errors import Cancelled, ModelError
 from batos.mind import adapters, chat
 from batos.mind.budget import Messages, fit
 from batos.mind.constraints import Constraint, Grammar
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 8
 CHUNK = 64
 WEIGHING = 1
+FIRST_CELLS = 2048
+ASLEEP_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
@@ -60,10 +64,10 @@ class LlamaEngine:
         self._lock = lock
         self._model = Model(spec.path)
         self._limit = min(spec.context, self._model.trained_context)
-        threads = min(int(spec.extra.get("threads", cores())), cores())
-        cells = self._limit + self._limit // 2
-        self._context = Context(self._model, cells=cells, sequences=SIDE_BY_SIDE, batch=CHUNK, threads=threads)
-        self._adapter = ""
+        self._threads = min(int(spec.extra.get("threads", cores())), cores())
+        self._most_cells = self._limit + self._limit // 2
+        self._context = self._new_context(FIRST_CELLS)
+        self._adapter, self._scale = "", 0.0
         self._adapters: dict[str, Lora] = {}
         self._caches = {"": PromptCache(self._context, CHUNK)}
         self._tokenizer: Any = None
@@ -90,6 +94,7 @@ class LlamaEngine:
         grammar = self._grammar(request.schema)
         limit = min(request.max_tokens, self._limit - len(prompt))
         with self._lock(cancelled=cancelled), self._lines(request, drafts, grammar, len(prompt), limit) as lines:
+            self._make_room(len(prompt) + min(request.n, SIDE_BY_SIDE) * limit)
             width = max(1, min(SIDE_BY_SIDE, (self._context.cells - len(prompt)) // limit))
             for start in range(0, len(lines), width):
                 self._write(prompt, lines[start : start + width], cancelled)
@@ -111,6 +116,7 @@ class LlamaEngine:
     ) -> GenerateReply:
         """Answer with the likeliest of the options, and how likely each is."""
         with self._lock(cancelled=cancelled):
+            self._make_room(len(prompt) + CHUNK)
             first = log_likelihoods(self._context.logits(self._read(prompt, cancelled)))
             scores = tuple(self._weight(option, first, len(prompt)) for option in request.options)
         return GenerateReply(
@@ -147,7 +153,8 @@ class LlamaEngine:
             self._adapters[name] = Lora(self._model, str(adapters.as_gguf(adapter, self._spec)))
             self._caches[name] = PromptCache(self._context, CHUNK)
         if name != self._adapter:
-            self._context.adapt(self._adapters[name] if name else None, adapter.scale if adapter is not None else 0.0)
+            self._scale = adapter.scale if adapter is not None else 0.0
+            self._context.adapt(self._adapters[name] if name else None, self._scale)
             self._adapter = name
 
     def count_tokens(self, text: str) -> int:
@@ -159,6 +166,32 @@ class LlamaEngine:
         reused = sum(cache.reused for cache in self._caches.values())
         return {"bytes": self.bytes, "context": self._limit, "reused_tokens": reused}
 
+    def sleep(self) -> bool:
+        """Give back the memory, all but a little; what a short while ago was read of prompts stays within bounds.
+
+        Returns:
+            False where that cannot be: the model must be closed then.
+        """
+        self._context.close()
+        for cache in self._caches.values():
+            cache.trim(ASLEEP_BYTES // len(self._caches))
+        folder = platformdirs.user_cache_path("batos", appauthor=False) / "asleep"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._lock():
+                self._model.give_back(folder)
+        except (OSError, ModelError):
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Be ready again after a `sleep`.
+
+        Raises:
+            ModelError: There is not enough memory.
+        """
+        self._open(FIRST_CELLS)
+
     def close(self) -> None:
         """Free the model."""
         self._grammars.clear()
@@ -167,6 +200,25 @@ class LlamaEngine:
         for lora in self._adapters.values():
             lora.close()
         self._model.close()
+
+    def _new_context(self, cells: int) -> Context:
+        wanted = min(cells, self._most_cells)
+        return Context(self._model, cells=wanted, sequences=SIDE_BY_SIDE, batch=CHUNK, threads=self._threads)
+
+    def _make_room(self, cells: int) -> None:
+        """Have a context of so many cells, as far as one may be; it grows in doublings and never shrinks."""
+        wanted = min(self._most_cells, 1 << (cells - 1).bit_length())
+        if self._context.cells < wanted:
+            self._context.close()
+            self._open(wanted)
+
+    def _open(self, cells: int) -> None:
+        """Go on with a new context, as it was with the one before."""
+        self._context = self._new_context(cells)
+        for cache in self._caches.values():
+            cache.move(self._context)
+        if self._adapter:
+            self._context.adapt(self._adapters[self._adapter], self._scale)
 
     def _tokens(self, messages: Messages, prefill: str) -> list[int]:
         """The whole prompt in the model's own form and tokens."""

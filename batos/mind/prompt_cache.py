@@ -63,6 +63,15 @@ class PromptCache:
         while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._limit:
             self._kept.popitem(last=False)
 
+    def move(self, context: Context) -> None:
+        """Go on with another context of the same model."""
+        self._context = context
+
+    def trim(self, limit: int) -> None:
+        """Keep so many bytes at most, of the beginnings that were used last."""
+        while self._kept and sum(map(len, self._kept.values())) > limit:
+            self._kept.popitem(last=False)
+
     def _whole(self, tokens: Sequence[int]) -> int:
         """Tokens in a prompt's whole chunks, its last token left out."""
         return (len(tokens) - 1) // self._chunk * self._chunk

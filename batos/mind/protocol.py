@@ -123,7 +123,7 @@ class Mind(Protocol):
         """Let a model go; its memory comes back."""
 
     def statistics(self) -> dict[str, Any]:
-        """Engine, models (`name`, `state`: absent, fetching, ready, loaded; `bytes`), memory, counts: plain data."""
+        """Engine, models (`name`, `state`: loading, loaded, asleep; `bytes`), memory, counts: plain data."""
 
     async def close(self) -> None:
         """Stop everything that this mind started."""
@@ -140,6 +140,12 @@ class Engine(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Count tokens with the model's own tokenizer."""
+
+    def sleep(self) -> bool:
+        """Give the memory back and stay ready for `wake`; False where only `close` does that."""
+
+    def wake(self) -> None:
+        """Be ready again after a `sleep`."""
 
     def close(self) -> None:
         """Free the model."""

@@ -1,6 +1,7 @@
 """Which models are loaded in a host: a budget of bytes, the least lately used leaves first, none is loaded twice.
 
-Pinned models stay, whatever else is asked for.
+Pinned models stay, whatever else is asked for. One that has to leave for another falls asleep where its engine can: its
+memory goes back to the system, and its next use is much quicker than a load.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from batos.mind.protocol import ModelSpec
 
 
+MOST_ASLEEP = 4
+
+
 class Residency:
     """The loaded models of one host.
 
@@ -29,8 +33,10 @@ class Residency:
         self._make = make
         self._budget = budget
         self._loaded: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
+        self._asleep: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
         self.pinned: frozenset[str] = frozenset()
         self.loads = 0
+        self.wakes = 0
 
     def get(self, spec: ModelSpec) -> Any:
         """Give the engine of a model; loads it if it is not loaded, others leave where room is needed.
@@ -43,11 +49,14 @@ class Residency:
         if held is not None and held[0] == spec:
             self._loaded.move_to_end(spec.name)
             return held[2]
-        self.drop(spec.name)
+        if held is not None or self._asleep.get(spec.name, (spec,))[0] != spec:
+            self.drop(spec.name)
         size = weight_bytes(Path(spec.path))
         self._make_room(spec.name, size)
-        engine = self._make(spec)
-        self.loads += 1
+        engine = self._woken(spec.name)
+        if engine is None:
+            engine = self._make(spec)
+            self.loads += 1
         self._loaded[spec.name] = (spec, size, engine)
         return engine
 
@@ -57,19 +66,47 @@ class Residency:
         return held is not None and held[0] == spec
 
     def drop(self, name: str) -> None:
-        """Unload a model; one that is not loaded is no trouble."""
-        held = self._loaded.pop(name, None)
-        if held is not None:
-            held[2].close()
+        """Unload a model, also one that sleeps; one that is not there is no trouble."""
+        for place in (self._loaded, self._asleep):
+            held = place.pop(name, None)
+            if held is not None:
+                held[2].close()
 
     def clear(self) -> None:
         """Unload all models."""
-        for name in list(self._loaded):
+        for name in [*self._loaded, *self._asleep]:
             self.drop(name)
 
     def listing(self) -> list[dict[str, Any]]:
         """The loaded models, least lately used first: `name`, `bytes`, `sha256`."""
-        return [{"name": spec.name, "bytes": size, "sha256": spec.sha256} for spec, size, _ in self._loaded.values()]
+        return [_described(held) for held in self._loaded.values()]
+
+    def sleeping(self) -> list[dict[str, Any]]:
+        """The models that sleep, in the same form; those bytes they do not take."""
+        return [_described(held) for held in self._asleep.values()]
+
+    def _woken(self, name: str) -> Any:
+        """The engine of a model that slept; None where none did."""
+        held = self._asleep.pop(name, None)
+        if held is None:
+            return None
+        try:
+            held[2].wake()
+        except ModelError:
+            held[2].close()
+            raise
+        self.wakes += 1
+        return held[2]
+
+    def _rest(self, name: str) -> None:
+        """Put a model to sleep, or unload it where its engine cannot; of too many that sleep the first is unloaded."""
+        held = self._loaded.pop(name)
+        if not held[2].sleep():
+            held[2].close()
+            return
+        self._asleep[name] = held
+        if len(self._asleep) > MOST_ASLEEP:
+            self.drop(next(iter(self._asleep)))
 
     def _make_room(self, name: str, size: int) -> None:
         if not self._budget:
@@ -85,7 +122,11 @@ class Residency:
         for other in [other for other in self._loaded if other not in self.pinned]:
             if size + sum(held[1] for held in self._loaded.values()) <= self._budget:
                 return
-            self.drop(other)
+            self._rest(other)
+
+
+def _described(held: tuple[ModelSpec, int, Any]) -> dict[str, Any]:
+    return {"name": held[0].name, "bytes": held[1], "sha256": held[0].sha256}
 
 
 def weight_bytes(path: Path) -> int:

@@ -107,7 +107,7 @@ class HostMind:
         """Let a model go; the host that has none left ends, and with it all its memory comes back."""
         spec = await self._spec(name)
         for link in (self._text, self._vectors):
-            if any(model["name"] == spec.name for model in link.models):
+            if any(model["name"] == spec.name for model in (*link.models, *link.asleep)):
                 async with self._turn(link, spec.name):
                     await link.call({"op": "unload", "name": spec.name})
                     if not link.models:
@@ -238,4 +238,5 @@ def open_mind(
 
 def _models(link: HostLink) -> list[dict[str, Any]]:
     loaded = [{**model, "state": "loaded"} for model in link.models]
+    loaded += [{**model, "state": "asleep"} for model in link.asleep if model["name"] != link.loading]
     return [*loaded, {"name": link.loading, "state": "loading", "bytes": 0}] if link.loading else loaded

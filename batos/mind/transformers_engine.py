@@ -135,6 +135,13 @@ class TransformersEngine:
         """Count tokens with the model's own tokenizer."""
         return len(self._tokens(text, marks=False))
 
+    def sleep(self) -> bool:
+        """Tell that this engine gives memory back only by being closed."""
+        return False
+
+    def wake(self) -> None:
+        """Nothing to do: it never sleeps."""
+
     def close(self) -> None:
         """Let the model go."""
         self._model = self._guide = None

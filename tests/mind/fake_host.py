@@ -53,6 +53,9 @@ class Double:
     def long(self, rest, on_token, cancelled):
         raise ContextTooLong("too long by 7", over=7)
 
+    def sleep(self):
+        return False
+
     def close(self):
         pass
 

@@ -13,8 +13,30 @@ class Engine:
     def __init__(self, spec):
         self.spec, self.closed = spec, False
 
+    def sleep(self):
+        return False
+
     def close(self):
         self.closed = True
+
+
+class Sleeper(Engine):
+    """Can sleep, and notes what was done to it; `tired` never wakes again."""
+
+    tired = False
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.done = []
+
+    def sleep(self):
+        self.done.append("sleep")
+        return True
+
+    def wake(self):
+        if self.tired:
+            raise ModelError("no memory")
+        self.done.append("wake")
 
 
 @pytest.fixture
@@ -89,3 +111,53 @@ def test_bytes_of_weights(tmp_path):
     assert weight_bytes(tmp_path / "f") == 7
     with pytest.raises(NoWeights):
         weight_bytes(tmp_path / "g")
+
+
+def asleep(residency):
+    return [model["name"] for model in residency.sleeping()]
+
+
+def test_who_leaves_falls_asleep_and_is_not_loaded_again(spec):
+    """Over the budget a model sleeps, outside of it; its next use wakes it, and the other one sleeps then."""
+    residency = Residency(Sleeper, budget=15)
+    first, second = residency.get(spec("a")), residency.get(spec("b"))
+    assert (names(residency), asleep(residency)) == (["b"], ["a"])
+    assert residency.get(spec("a")) is first
+    assert (names(residency), asleep(residency)) == (["a"], ["b"])
+    assert (first.done, second.done) == (["sleep", "wake"], ["sleep"])
+    assert (residency.loads, residency.wakes) == (2, 1)
+
+
+def test_sleepers_are_few_and_can_be_dropped(spec):
+    """The one that sleeps longest is closed when too many sleep; dropping and clearing close sleepers too."""
+    residency = Residency(Sleeper, budget=15)
+    engines = [residency.get(spec(name)) for name in "abcdef"]
+    assert asleep(residency) == ["b", "c", "d", "e"]
+    residency.drop("c")
+    assert [engine.closed for engine in engines] == [True, False, True, False, False, False]
+    residency.clear()
+    assert all(engine.closed for engine in engines)
+    assert asleep(residency) == []
+
+
+def test_a_sleeper_whose_weights_changed_is_loaded_anew(spec):
+    """The same name with another file is another model: the sleeper is closed."""
+    residency = Residency(Sleeper, budget=15)
+    old = residency.get(spec("a"))
+    residency.get(spec("b"))
+    other = ModelSpec(name="a", path=spec("c").path)
+    assert residency.get(other) is not old
+    assert old.closed
+    assert (residency.loads, residency.wakes) == (3, 0)
+
+
+def test_a_sleeper_that_cannot_wake_is_closed(spec):
+    """Where memory lacks for waking, the request is an error, and the next one loads the model."""
+    residency = Residency(Sleeper, budget=15)
+    first = residency.get(spec("a"))
+    residency.get(spec("b"))
+    first.tired = True
+    with pytest.raises(ModelError, match="no memory"):
+        residency.get(spec("a"))
+    assert first.closed
+    assert residency.get(spec("a")) is not first
