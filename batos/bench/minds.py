@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from batos.bench.figures import Figure
+from batos.bench.minds_peer import BRIEF, MESSAGES
+from batos.mind.device import SPIN_COUNT
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from batos.mind.protocol import ModelSpec
     from batos.mind.service import HostMind
 
-PROMPT = "Write a long story about a lighthouse."
 BATCH = 8
 
 
@@ -121,6 +123,7 @@ async def _swap(small: ModelSpec, large: ModelSpec, options: argparse.Namespace,
     """To the first token of a model that is in the page cache, beside the original's copy, unpacking and loading.
 
     Both models are used in turns, and the budget has room for one. The first swap to each is a load, told in the note.
+    The prompt is short, and the same for both sides: it is the swap that is measured.
     """
     from batos.mind.residency import weight_bytes
 
@@ -144,9 +147,9 @@ async def _swap(small: ModelSpec, large: ModelSpec, options: argparse.Namespace,
 
 async def _swapped(mind: HostMind) -> float:
     """Seconds from the question to the first token of a model that is not the one used last."""
-    await mind.generate(_asked(1, model="small"))
+    await mind.generate(_asked(1, model="small", messages=tuple(BRIEF)))
     start = time.perf_counter()
-    await mind.generate(_asked(1, model="large"))
+    await mind.generate(_asked(1, model="large", messages=tuple(BRIEF)))
     return time.perf_counter() - start
 
 
@@ -164,8 +167,7 @@ async def _mind(engine: str, models: dict[str, ModelSpec], budget: int = 0) -> A
 def _asked(tokens: int, *, model: str = "m", **more: Any) -> Any:
     from batos.mind.protocol import GenerateRequest
 
-    messages = ({"role": "user", "content": PROMPT},)
-    return GenerateRequest(state="X", model=model, messages=messages, max_tokens=tokens, **more)
+    return GenerateRequest(state="X", model=model, max_tokens=tokens, **{"messages": tuple(MESSAGES), **more})
 
 
 async def _written(mind: HostMind, tokens: int, **more: Any) -> float:
@@ -186,7 +188,12 @@ class Peer:
     def __init__(self, kind: str, path: str) -> None:
         command = [sys.executable, "-m", "batos.bench.minds_peer", kind, path]
         self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={"GOMP_SPINCOUNT": SPIN_COUNT, **os.environ},  # as the mind host has it
         )
         self._answer()
 

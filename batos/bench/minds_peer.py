@@ -21,10 +21,11 @@ from batos.mind.process import NICENESS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BRIEF: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi."}]
 MESSAGES: Any = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 
 
-def llama(path: str) -> Callable[[int], int]:
+def llama(path: str, messages: Any = MESSAGES) -> Callable[[int], int]:
     """Write so many tokens with llama-cpp-python's own class; gives how many came."""
     from llama_cpp import Llama
 
@@ -34,7 +35,7 @@ def llama(path: str) -> Callable[[int], int]:
 
     def write(tokens: int) -> int:
         model.reset()
-        reply = model.create_chat_completion(MESSAGES, max_tokens=tokens, temperature=0.0)
+        reply = model.create_chat_completion(messages, max_tokens=tokens, temperature=0.0)
         return int(reply["usage"]["completion_tokens"])
 
     return write
@@ -71,7 +72,7 @@ def swap_by_tar(archive: str) -> None:
         with tarfile.open(copied) as opened:
             opened.extractall(place, filter="data")
         (file,) = Path(place).glob("*.gguf")
-        llama(str(file))(1)
+        llama(str(file), BRIEF)(1)
 
 
 def main() -> None:

