@@ -41,7 +41,7 @@ def fit(request: GenerateRequest, encode: Callable[[Messages], list[int]], conte
     tokens = encode(messages)
     room = min(request.max_tokens, context // ROOM_SHARE)
     while parts and len(tokens) + room > context:
-        messages = _without(messages, parts.pop())
+        messages = without(messages, parts.pop())
         tokens = encode(messages)
     over = len(tokens) + 1 - context
     if over > 0:
@@ -54,5 +54,6 @@ def fit(request: GenerateRequest, encode: Callable[[Messages], list[int]], conte
     return Fitted(tokens, len(request.optional) - len(parts))
 
 
-def _without(messages: Sequence[dict[str, str]], part: str) -> Messages:
+def without(messages: Sequence[dict[str, str]], part: str) -> Messages:
+    """The messages without a part of their contents."""
     return tuple({**message, "content": message["content"].replace(part, "", 1)} for message in messages)

@@ -1,22 +1,26 @@
 """The openai engine: any server that speaks the OpenAI API, where one machine is not enough.
 
 Requests are made in threads with the standard library; answers are streamed, so that a cancel is heard. What a server
-cannot do is made up for or said: one that ignores `n` is asked again, one that ignores a schema is asked once more and
-then is an error.
+cannot do is made up for or said: one that ignores a schema is asked once more and then is an error. Only the server can
+count tokens, so where it finds a prompt too long, optional parts are left out and it is asked again. An answer that
+breaks off is an error, never a short answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import Cancelled, ContextTooLong, ModelError
+from batos.mind.budget import without
 from batos.mind.drafting import samplings
 from batos.mind.protocol import GenerateReply, GenerateRequest, OnToken
 
@@ -36,6 +40,8 @@ class _Answer:
 
     text: str = ""
     finish: str = ""
+    build: str = ""
+    done: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
     pieces: list[str] = field(default_factory=list)
@@ -82,12 +88,7 @@ class OpenAIMind:
 
         try:
             model = await asyncio.to_thread(self._model, request)
-            answers = await asyncio.gather(
-                *(
-                    asyncio.to_thread(self._answer, request, model, own, hear if i == 0 else None, stop)
-                    for i, own in enumerate(samplings(request))
-                )
-            )
+            answers, dropped = await self._fitting(request, model, hear, stop)
         except BaseException:
             stop.set()
             self._counts["failures"] += 1
@@ -99,8 +100,9 @@ class OpenAIMind:
             texts=tuple(answer.text for answer in answers),
             finish=tuple(answer.finish for answer in answers),
             model=model,
-            engine="openai",
+            engine=f"openai {answers[0].build}".rstrip(),
             prompt_tokens=answers[0].prompt_tokens,
+            dropped=dropped,
             completion_tokens=tokens,
             seconds=time.monotonic() - started,
         )
@@ -129,6 +131,26 @@ class OpenAIMind:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+    async def _fitting(
+        self, request: GenerateRequest, model: str, hear: OnToken, stop: threading.Event
+    ) -> tuple[list[_Answer], int]:
+        """The answers, and how many optional parts were left out because the server found the prompt too long."""
+        parts = list(request.optional)
+        while True:
+            try:
+                answers = await asyncio.gather(
+                    *(
+                        asyncio.to_thread(self._answer, request, model, own, hear if i == 0 else None, stop)
+                        for i, own in enumerate(samplings(request))
+                    )
+                )
+            except ContextTooLong:
+                if not parts:
+                    raise
+                request = replace(request, messages=without(request.messages, parts.pop()))
+            else:
+                return answers, len(request.optional) - len(parts)
 
     def _model(self, request: GenerateRequest) -> str:
         if request.model:
@@ -175,26 +197,48 @@ class OpenAIMind:
             if hear is not None and len(answer.text) > sent:
                 hear(answer.text[sent:])
             sent = len(answer.text)
+        if not (answer.done or answer.finish):
+            raise ModelError(f"the server at {self._base} broke off its answer", "Send the request again.")
         answer.text = answer.text or "".join(answer.pieces).removeprefix(request.prefill)
         answer.finish = answer.finish or "stop"
         return answer
 
     def _events(self, path: str, body: dict[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
-        """The events of a streamed answer; a server that does not stream gives one."""
+        """The events of a streamed answer, `{}` for its end; a server that does not stream gives one and the end."""
         with self._open(path, body, stop) as response:
             if "event-stream" not in response.headers.get("Content-Type", ""):
-                yield _parsed(response.read())
+                yield _parsed(self._whole(response))
+                yield {}
                 return
-            for line in response:
+            while line := self._line(response):
                 if stop.is_set():
                     raise Cancelled
                 data = line.strip().removeprefix(b"data:").strip()
-                if line.startswith(b"data:") and data != b"[DONE]":
-                    yield _parsed(data)
+                if line.startswith(b"data:"):
+                    yield {} if data == b"[DONE]" else _parsed(data)
+
+    def _line(self, response: Any) -> bytes:
+        with self._broken_off():
+            line: bytes = response.readline()
+        return line
+
+    def _whole(self, response: Any) -> bytes:
+        with self._broken_off():
+            data: bytes = response.read()
+        return data
+
+    @contextmanager
+    def _broken_off(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise ModelError(f"the server at {self._base} was silent for {self._timeout:g} s", _HINT) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ModelError(f"the server at {self._base} broke off its answer: {error}", "Send it again.") from None
 
     def _json(self, path: str, body: dict[str, Any] | None) -> Any:
         with self._open(path, body, threading.Event()) as response:
-            return _parsed(response.read())
+            return _parsed(self._whole(response))
 
     def _open(self, path: str, body: dict[str, Any] | None, stop: threading.Event) -> Any:
         """Send a request; one that the server could not take just now is sent again."""
@@ -209,7 +253,7 @@ class OpenAIMind:
                     said = error.read(4000).decode("utf-8", "replace")
                 if error.code not in _AGAIN or attempt == RETRIES:
                     raise _refusal(error.code, said) from None
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 if attempt == RETRIES:
                     raise ModelError(f"the server at {self._base} does not answer: {error}", _HINT) from None
             if stop.wait(RETRY_SECONDS * 2**attempt):
@@ -239,6 +283,8 @@ def _body(request: GenerateRequest, model: str, temperature: float, seed: int) -
 
 
 def _take(answer: _Answer, event: dict[str, Any]) -> None:
+    answer.done = answer.done or not event
+    answer.build = event.get("system_fingerprint") or answer.build
     for choice in event.get("choices") or ():
         part = choice.get("delta") or choice.get("message") or {}
         answer.pieces.append(part.get("content") or "")

@@ -216,3 +216,73 @@ async def test_embeddings_in_order(mind, server):
     server.plan = [answers(200, {"data": [{}]})]
     with pytest.raises(ModelError):
         await mind.embed(["a"])
+
+
+def cut(*, length):
+    """Begins an answer and hangs up, in a body of a known length or of none."""
+
+    def step(handler, body):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream" if not length else "application/json")
+        if length:
+            handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b'data: {"choices": [{"delta": {"content": "half of an"}}]}\n\n')
+        handler.close_connection = True
+
+    return step
+
+
+@pytest.mark.parametrize("length", [False, True])
+async def test_an_answer_that_breaks_off(mind, server, length):
+    """Half an answer is an error that says so, never an answer."""
+    server.plan = [cut(length=length)]
+    with pytest.raises(ModelError, match="broke off its answer"):
+        await mind.generate(asked())
+
+
+async def test_a_server_that_falls_silent(server):
+    """A server that begins and then says nothing is an error after the time-out."""
+
+    def silent(handler, body):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        handler.wfile.flush()
+        server.gone.wait(60)
+
+    server.plan = [silent]
+    with pytest.raises(ModelError, match=r"silent for 0\.3 s"):
+        await OpenAIMind(server.url, models="m", timeout=0.3).generate(asked())
+
+
+async def test_a_server_that_speaks_something_else(monkeypatch, server):
+    """What is no HTTP at all is an error that names the address, after some attempts."""
+    server.plan = [lambda handler, body: handler.wfile.write(b"SSH-2.0-other\r\n")]
+    with pytest.raises(ModelError, match="does not answer"):
+        await OpenAIMind(server.url, models="m").generate(asked())
+    assert len(server.bodies) == openai.RETRIES + 1
+
+
+async def test_optional_parts_go_where_the_server_finds_it_too_long(mind, server):
+    """The least useful part is left out first, as long as the server refuses; how many is in the reply."""
+    too_long = answers(400, {"error": {"message": "too long", "code": "context_length_exceeded"}})
+    server.plan = [too_long, says("short")]
+    messages = ({"role": "user", "content": "Hi. First. Second."},)
+    reply = await mind.generate(GenerateRequest(state="X", messages=messages, optional=(" First.", " Second.")))
+    assert (reply.texts, reply.dropped) == (("short",), 1)
+    assert [body["messages"][0]["content"] for body in server.bodies] == ["Hi. First. Second.", "Hi. First."]
+    server.plan = [too_long]
+    with pytest.raises(ContextTooLong):
+        await mind.generate(GenerateRequest(state="X", messages=messages, optional=(" First.", " Second.")))
+
+
+async def test_the_servers_build_is_part_of_the_engine(mind, server):
+    """What the server tells of its build stands in the reply, for provenance."""
+    server.plan = [
+        answers(
+            200, {"system_fingerprint": "fp_7", "choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}
+        )
+    ]
+    reply = await mind.generate(asked())
+    assert (reply.texts, reply.engine) == (("x",), "openai fp_7")
