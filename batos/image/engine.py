@@ -201,6 +201,15 @@ def snapshot_tid(conn: Any) -> str:
     return tid.hex()
 
 
+def parse_tid(text: str) -> bytes | None:
+    """The bytes of a tid in hex digits; None when the text is none."""
+    try:
+        tid = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return tid if len(tid) == 8 else None
+
+
 def packed_until(db: Any) -> bytes:
     """The tid up to which a pack has taken history away; what was before it can't be seen whole."""
     storage = db.storage

@@ -314,7 +314,7 @@ class Image:
 
     def _check_moment(self, at: str) -> bytes:
         """The bytes of a tid that can be looked at."""
-        tid = _moment(at)
+        tid = engine.parse_tid(at)
         db = self._db
         if tid is None or db is None or tid > db.lastTransaction():
             raise _no_moment(at)
@@ -391,11 +391,3 @@ class Image:
 
 def _no_moment(at: str) -> BadField:
     return BadField(f"`at`: {at!r} is not a moment of this image", "`history` and the replies to writes give tids.")
-
-
-def _moment(at: str) -> bytes | None:
-    try:
-        tid = bytes.fromhex(at)
-    except ValueError:
-        return None
-    return tid if len(tid) == 8 else None
