@@ -253,6 +253,7 @@ class TestTroubleOfItsOwn:
         monkeypatch.undo()
         os.kill(b.pids[0], signal.SIGKILL)
         until(lambda: len(b.pids) == 2 and b.state == "serving")
+        assert alive(b.pids[1])
 
 
 def _refuse(*_, **__):
