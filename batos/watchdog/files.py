@@ -38,7 +38,10 @@ def run_folder(home: Path) -> Path:
 
 def take_lock(file: Path) -> IO[str] | None:
     """Take the lock for as long as the given file stays open, or give None where another process has it."""
-    handle = file.open("a+")
+    try:
+        handle = file.open("a+")
+    except PermissionError:  # where nothing may be written any more there is still one watchdog, not two
+        handle = file.open("r")
     try:
         _lock(handle)
     except OSError:
@@ -163,14 +166,18 @@ def last_line(text: str) -> str:
 
 
 def open_log(folder: Path, limit: int, *, terminal: bool) -> logging.Logger:
-    """Set up the watchdog's log: a file with rotation, and the terminal where it runs in the foreground."""
+    """Set up the watchdog's log: a file with rotation, and the terminal where it runs in the foreground, or has no file."""
     log = logging.getLogger(f"batos.watchdog.{folder}")
     log.setLevel(logging.INFO)
     log.propagate = False
     close_log(log)
-    to_file = RotatingFileHandler(folder / "watchdog.log", maxBytes=limit, backupCount=LOG_COPIES, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(to_file)
+    try:
+        to_file = RotatingFileHandler(folder / "watchdog.log", maxBytes=limit, backupCount=LOG_COPIES, encoding="utf-8")
+    except OSError:
+        terminal = True
+    else:
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(to_file)
     if terminal:
         to_terminal = logging.StreamHandler(sys.stderr)
         to_terminal.setFormatter(logging.Formatter("[watchdog] %(message)s"))

@@ -40,6 +40,14 @@ def main(argv: Sequence[str]) -> int:
     except StartError as error:
         _tell(f"{error.message}\n{error.hint}")
         return error.exit_code
+    try:
+        return _do(asked, settings)
+    except OSError as error:
+        _tell(f"{error}\nSee that this user may write in {settings.home}, or set another BATOS_HOME.")
+        return CANNOT_START
+
+
+def _do(asked: argparse.Namespace, settings: Settings) -> int:
     if asked.stop:
         return stop(settings)
     if asked.wait:

@@ -110,7 +110,7 @@ class Watchdog:
     def run(self) -> int:
         """Supervise until stopped; gives the exit code of the watchdog."""
         echo = Echo(self.vessel.log_file) if self._terminal else None
-        self._stop_file.unlink(missing_ok=True)
+        self._forget_stop()
         try:
             while not self._stopping:
                 self._sleep(self._guarded(self._round))
@@ -317,8 +317,12 @@ class Watchdog:
             self.vessel.kernel = None
         self._say("stopping", "The watchdog stops, and its kernel with it")
         self.vessel.halt(self._settings.stop_grace_seconds)
-        self._stop_file.unlink(missing_ok=True)
+        self._forget_stop()
         self._say("stopped", "Stopped")
+
+    def _forget_stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stop_file.unlink(missing_ok=True)
 
     def _say(self, state: str, message: str, *, exit_code: int | None = None, hint: str = "", log: bool = True) -> None:
         if log:

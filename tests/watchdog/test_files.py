@@ -18,6 +18,28 @@ def test_the_lock_is_for_one(tmp_path):
     second.close()
 
 
+def test_without_the_right_to_write_there_is_a_lock_and_a_log(tmp_path, monkeypatch, capsys):
+    """Where nothing may be written any more the lock is for one still, and the log goes to the terminal."""
+    (tmp_path / "lock").touch()
+    real = type(tmp_path).open
+
+    def refuse(self, mode="r", *more, **named):
+        if "a" in mode:
+            raise PermissionError(13, "Permission denied")
+        return real(self, mode, *more, **named)
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    first = files.take_lock(tmp_path / "lock")
+    assert first is not None
+    assert files.take_lock(tmp_path / "lock") is None
+    first.close()
+    (tmp_path / "watchdog.log").mkdir()
+    log = files.open_log(tmp_path, 500, terminal=False)
+    log.info("it goes on")
+    files.close_log(log)
+    assert "it goes on" in capsys.readouterr().err
+
+
 def test_json_goes_round_one_key_a_line(tmp_path):
     """What is written is read back, and a shell can read it line by line."""
     value = {"state": "serving", "message": "It says «yes»", "pid": 12}

@@ -47,6 +47,14 @@ def test_a_wrong_setting_is_named(home, monkeypatch, capsys):
     assert "STOP_GRACE_SECONDS" in capsys.readouterr().err
 
 
+def test_a_home_that_cannot_be_written_is_told(home, capsys):
+    """Where there can be no folder for its files, it says which and what to do."""
+    (home / "run").write_text("not a folder")
+    for words in ([], ["--status"], ["--stop"]):
+        assert main(words) == 2
+        assert f"may write in {home}" in capsys.readouterr().err
+
+
 def test_wait_tells_a_refusal(home, capsys):
     """Waiting for a kernel that will not start ends with 2 and the reason."""
     with files.take_lock(files.run_folder(home) / files.LOCK):
