@@ -9,7 +9,7 @@ import errno
 import logging
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +18,7 @@ import zc.lockfile
 from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
-from ZODB.FileStorage.FileStorage import FileStorageError
+from ZODB.FileStorage.FileStorage import FileStorageError, TempFormatter
 from ZODB.POSException import ConflictError, POSKeyError, ReadOnlyError, StateLoadError
 from ZODB.utils import p64, u64
 
@@ -58,6 +58,8 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
 
     packed_until: bytes | None = None
     before_sync: Callable[[], None] | None = None
+    _file: Any
+    _tfile: Any
 
     def __init__(self, *args: Any, **more: Any) -> None:
         self.opened = time.monotonic()
@@ -78,6 +80,32 @@ class ImageStorage(FileStorage):  # type: ignore[misc]
         if self.before_sync is not None:
             self.before_sync()
         super()._finish_finish(tid)
+
+    def tpc_vote(self, transaction: Any) -> Any:
+        """Write the transaction; what a full disk took of it is taken back wholly.
+
+        The engine means to cut it off, but the file's buffer still holds what the disk did not take, writes it before it
+        cuts, and fails again: the rest of it stays in the file and in the buffers of readers, who take it for records.
+        """
+        try:
+            return super().tpc_vote(transaction)
+        except OSError:
+            with self._lock:
+                with suppress(OSError):
+                    self._file.close()
+                self._file = Path(self._file_name).open("r+b")  # noqa: SIM115 - the storage closes it
+                self._file.truncate(self._pos)
+                self._files.flush()
+            raise
+
+    def _clear_temp(self) -> None:
+        try:
+            super()._clear_temp()
+        except OSError:  # the same of the file in which a transaction is gathered
+            with suppress(OSError):
+                self._tfile.close()
+            self._tfile = Path(f"{self._file_name}.tmp").open("w+b")  # noqa: SIM115
+            self._tfmt = TempFormatter(self._tfile)
 
     def packer(self, storage: Any, referencesf: Any, stop: bytes, gc: bool) -> Any:
         """Write the packed file, and sync it before it takes the old one's place; the engine does not."""
