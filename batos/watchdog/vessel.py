@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from batos.watchdog.releases import Release
 
 _QUICK_SECONDS = 0.05
+_DEAF_SECONDS = 2.0
 
 
 class Pinger(Protocol):
@@ -119,8 +120,12 @@ class Vessel:
         self._probe.close()
 
     def rest(self, grace: float, tick: Callable[[], None]) -> None:
-        """Stop the kernel after its cycles have come to the end of their states, for which they have `grace` seconds."""
-        if self.kernel is None:
+        """Stop the kernel after its cycles have come to the end of their states, for which they have `grace` seconds.
+
+        One that answers nothing would not hear the request: it is ended at once, the image is safe at any moment.
+        """
+        if self.kernel is None or self.ping(_DEAF_SECONDS) is None:
+            self.halt(0)
             return
         self._probe.shutdown(grace)
         end = time.monotonic() + grace + self.settings.stop_grace_seconds

@@ -78,6 +78,14 @@ class TestDone:
         assert len(b.pids) == 4
         assert b.status["release"] == "long"
 
+    def test_a_kernel_that_hears_nothing_is_not_waited_for(self, serving, until):
+        """An upgrade of a system whose kernel hangs does not wait for its missions."""
+        b = serving("serve", watch_seconds=60, upgrade_grace_seconds=3600)
+        os.kill(b.pids[0], signal.SIGSTOP)
+        drop(b.home, {"id": "deaf"})
+        until(lambda: ended(b.home, "deaf", "done"))
+        assert len(b.pids) == 2
+
     def test_two_files_in_a_row_are_two_upgrades(self, serving, until):
         """A second file that is dropped while the first is carried out is carried out after it."""
         b = serving("serve")
