@@ -89,7 +89,7 @@ class Console:
         except BatosError as error:
             self._show.failed(error)
             return False
-        self._show.notice(f"BAT OS {__version__}: all systems nominal. I await the Architect's command; /help helps.")
+        self._show.notice(f"BAT OS {__version__}: all systems nominal. I await the Architect's command (/help).")
         await self._unfinished()
         self._later(self._learn())
         return True

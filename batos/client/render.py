@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 MAX_LINES = 40
+LINE = 80
 MAX_ROWS = 50
 MAX_COLUMNS = 6
 MAX_CELL = 400
@@ -30,11 +31,19 @@ def safe(text: str) -> str:
 
 
 def folded(text: str, limit: int = MAX_LINES) -> Text:
-    """A text of at most `limit` lines, with a word on how much is left out."""
+    """A text of at most `limit` lines, long ones counted as several, with a word on how much is left out."""
     lines = safe(text).split("\n")
-    shown = Text("\n".join(lines[:limit]))
-    if len(lines) > limit:
-        shown.append(f"\n… {len(lines) - limit} more lines; --json prints them all", style="dim")
+    kept: list[str] = []
+    room = limit
+    while len(kept) < len(lines) and room > 0:
+        kept.append(lines[len(kept)][: room * LINE])
+        room -= max(1, -(-len(kept[-1]) // LINE))
+    shown = Text("\n".join(kept))
+    cut = len(lines[len(kept) - 1]) - len(kept[-1])
+    more = [f"{len(lines) - len(kept)} more lines"] if len(lines) > len(kept) else []
+    more += [f"{cut} more characters"] if cut else []
+    if more:
+        shown.append(f"\n… {' and '.join(more)}; --json prints them all", style="dim")
     return shown
 
 
@@ -142,20 +151,27 @@ def cycles(reply: dict[str, Any]) -> RenderableType:
         attempts = item.get("attempts")
         count = len(attempts) if isinstance(attempts, list) else attempts
         state = f"{item.get('state')}, waits for {item['awaiting']}" if item.get("awaiting") else item.get("state")
-        rows.append([item.get("cycle_id"), state, item.get("selector"), count, str(item.get("started", ""))[:19]])
-    return table(["cycle", "state", "selector", "failed attempts", "started"], rows)
+        started = str(item.get("started", ""))[5:16].replace("T", " ")
+        rows.append([item.get("cycle_id"), state, item.get("selector"), count, started])
+    return table(["cycle", "state", "selector", "failed", "started"], rows)
 
 
 def status(reply: dict[str, Any]) -> RenderableType:
-    """The reply of `status`, or any other: a line a field, what is nested below it."""
-    rows = []
-    for name, item in reply.items():
-        if name in ("id", "status"):
-            continue
-        if isinstance(item, dict):
-            item = ", ".join(f"{key} {cell(part)}" for key, part in item.items())  # noqa: PLW2901
-        rows.append([name, item])
-    return table(["", ""], rows)
+    """The reply of `status`, or any other: a line a field, what is nested in words, without what is empty."""
+    rows = [[name, _in_words(item)] for name, item in reply.items() if name not in ("id", "status")]
+    return table(["", ""], [row for row in rows if row[1]])
+
+
+def _in_words(item: Any) -> str:
+    """A nested value as a list of words: maps as `key value`, lists and maps in brackets below the top."""
+    if isinstance(item, dict):
+        told = [(key, _in_words(part), isinstance(part, (dict, list))) for key, part in item.items()]
+        return ", ".join(f"{key} ({part})" if nested else f"{key} {part}" for key, part, nested in told if part)
+    if isinstance(item, list):
+        return "; ".join(filter(None, map(_in_words, item)))
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    return f"{item:.6g}" if isinstance(item, float) else "" if item in (None, "") else cell(item)
 
 
 def models(reply: dict[str, Any]) -> RenderableType:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from batos import wire
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 CANCEL_SECONDS = 10.0
+_HELP_WIDTH = 74
 GOOD = frozenset({"COMPLETE", "OK"})
 ENDED = frozenset({"COMPLETE", "FAILED", "OK", "ERROR"})
 """States that `cycles` gives of a cycle that has ended."""
@@ -169,7 +171,8 @@ class Session:
     def _help(self) -> None:
         width = max(len(f"/{name} {item.usage}") for name, item in slash.SLASHES.items())
         for name, item in slash.SLASHES.items():
-            self.show.notice(f"{f'/{name} {item.usage}':<{width}}  {item.does}")
+            told = f"\n{' ' * (width + 4)}".join(textwrap.wrap(item.does, _HELP_WIDTH - width))
+            self.show.notice(f"{f'/{name} {item.usage}':<{width}}  {told}")
         self.show.notice("Anything else is a mission, a call like greet_user('Ada'), or a question.")
 
     def _event(self, event: Message) -> None:

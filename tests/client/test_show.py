@@ -63,6 +63,10 @@ class TestValues:
         """What is left out is counted."""
         shown = printed(render.value("\n".join(map(str, range(100)))))
         assert "… 60 more lines" in shown
+        shown = printed(render.value("word " * 2000))
+        assert len(shown.splitlines()) <= render.MAX_LINES + 1
+        assert "… 6800 more characters" in shown
+        assert "… 1 more lines and 800 more characters" in printed(render.value("x" * 4000 + "\ny"))
         assert "… 10 more rows" in printed(render.value({str(n): n for n in range(60)}))
 
     @given(st.text())
@@ -170,6 +174,8 @@ class TestShow:
             ),
             ("models", {"models": [{"name": "q", "state": "loaded", "bytes": 3 << 30}]}, "3.00 GiB"),
             ("status", {"version": "0.1", "image": {"tid": "00"}}, "tid 00"),
+            ("status", {"sandbox": {"layers": {"uid": 0, "on": True, "missing": []}}}, "layers (uid 0, on yes)"),
+            ("status", {"uptime": 7.25, "models": [{"name": "m", "bytes": 0}], "notes": []}, "name m, bytes 0"),
         ],
     )
     def test_replies_have_their_form(self, command: str, reply: dict[str, Any], want: str) -> None:
