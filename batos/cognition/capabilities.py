@@ -42,6 +42,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "dict": dict,
 }
 MAX_SUMMARY, MAX_ABOUT = 300, 200
+_NAMING = 3
+"""Words before a value that may name its parameter."""
 _HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
@@ -154,7 +156,9 @@ def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
         return None
     most = max(len(_core(item)) for item in fitting)
     best = [item for item in fitting if len(_core(item)) == most]
-    answers = [answer for item in best if (answer := _arguments(item, said, values)) is not None]
+    # Values that the words name in another order are for a model to place.
+    named = [item for item in best if _in_order(item, text, values)]
+    answers = [answer for item in named if (answer := _arguments(item, said, values)) is not None]
     matched = [answer for answer in answers if isinstance(answer, Matched)]
     if len(matched) == 1:
         return matched[0]
@@ -177,6 +181,17 @@ def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | 
     if left or not all(map(_fits_kind, args, wanted or ())):
         return None
     return Matched(item.selector, args) if item.fits(len(args)) else _missing(item, len(args))
+
+
+def _in_order(item: Capability, text: str, values: list[Literal]) -> bool:
+    """Whether no value stands right behind the name of another parameter than that of its place."""
+    names = [stems(parameter.name.replace("_", " ")) for parameter in item.parameters or ()]
+    for place, value in enumerate(values[: len(names)]):
+        before = stems(" ".join(_WORD.findall(text[: value.start])[-_NAMING:]))
+        named = [index for index, name in enumerate(names) if name & before]
+        if named and place not in named:
+            return False
+    return True
 
 
 def _fits_kind(value: Any, parameter: Parameter) -> bool:

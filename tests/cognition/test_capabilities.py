@@ -98,3 +98,13 @@ def test_a_word_that_is_left_is_no_optional_value() -> None:
     signature = "(self, elements: list, order: str = 'asc')"
     known = capabilities.read([{"selector": "sort_list", "signature": signature, "summary": "Sort a list."}])
     assert not isinstance(capabilities.match("sort this list of names: ['b', 'a']", known), Matched)
+
+
+def test_values_that_the_words_name_are_not_placed_by_their_order() -> None:
+    """Where the words name parameters in another order than the signature, the rules leave the values to a model."""
+    known = capabilities.read(
+        [{"selector": "find_activity", "signature": "(self, rate, decay, weight=1.0)", "summary": "Find the activity."}]
+    )
+    placed = capabilities.match("find the activity for a rate of 200, decay 0.1 and weight 0.5", known)
+    assert placed == Matched("find_activity", [200, 0.1, 0.5])
+    assert capabilities.match("find the activity for a rate of 200, weight 0.5 and decay 0.1", known) is None
