@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     Tokens = Callable[[str], list[tuple[int, int]]]
     Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+    Rates = dict[str, tuple[float, float]]
 
+_ALL = ""
 _TOP = 5
 _SIZES = (200, 400)
 _AT_ONCE = 64
@@ -43,42 +45,54 @@ async def measure(folder: Path, embed: Embed, model: Path, tell: Tell) -> list[F
         for line in (await asyncio.to_thread((folder / "questions.jsonl").read_text, "utf-8")).splitlines()
     ]
     asked = await _embedded(embed, [question["question"] for question in questions])
-    peers: dict[str, tuple[float, float]] = {}
+    peers: dict[str, Rates] = {}
     for name, spans in _peers(texts, _tokens_of(model)):
         vectors = await _embedded(embed, [texts[span.text][span.start : span.end] for span in spans])
-        peers[name] = _rate(questions, spans, asked, vectors)
-        tell(f"{name}: recall {peers[name][0]:.3f}, IoU {peers[name][1]:.4f}")
-    spans, vectors = await _ours(texts, embed)
-    recall, iou = _rate(questions, spans, asked, vectors)
-    best_recall, best_iou = max(peer[0] for peer in peers.values()), max(peer[1] for peer in peers.values())
-    told = "; ".join(f"{name} {peer[0]:.3f} / {peer[1]:.4f}" for name, peer in peers.items())
-    return [
-        Figure("chunks: recall of the top 5, against the best peer", recall / best_recall, 1.0, ">=", note=told),
-        Figure("chunks: IoU of the top 5, against the best peer", iou / best_iou, 1.0, ">=", note="recall / IoU above"),
-        Figure("chunks: recall", recall, note=f"{len(spans)} chunks"),
-        Figure("chunks: IoU", iou),
-    ]
+        peers[name] = _rates(questions, spans, asked, vectors)
+        tell(f"{name}: recall {peers[name][_ALL][0]:.3f}, IoU {peers[name][_ALL][1]:.4f}")
+    spans, plain, vectors = await _ours(texts, embed)
+    ours = _rates(questions, spans, asked, vectors)
+    figures = _beside(ours, peers, _ALL, note=f"{len(spans)} chunks")
+    figures += _beside(_rates(questions, spans, asked, plain), peers, _ALL, how=", vectors of the chunks alone")
+    for name in (name for name in ours if name != _ALL):
+        figures += _beside(ours, peers, name, how=f", {name}")
+    return figures
+
+
+def _beside(ours: Rates, peers: dict[str, Rates], name: str, *, how: str = "", note: str = "") -> list[Figure]:
+    """Give recall and IoU on one text, or on all, against the best of the peers in each."""
+    figures = []
+    for place, kind in enumerate(("recall", "IoU")):
+        best = max(peers, key=lambda peer: peers[peer][name][place])
+        mine, theirs = ours[name][place], peers[best][name][place]
+        told = f"{mine:.4f} beside {theirs:.4f} of {best}" + (f"; {note}" if note else "")
+        figures.append(
+            Figure(f"chunks: {kind} of the top 5{how}, against the best peer", mine / theirs, 1.0, ">=", note=told)
+        )
+    return figures
 
 
 def _read(folder: Path) -> dict[str, str]:
     return {file.stem: file.read_bytes().decode() for file in sorted(folder.glob("*.md"))}
 
 
-async def _ours(texts: dict[str, str], embed: Embed) -> tuple[list[Span], list[list[float]]]:
-    """Cut and embed as the weaving of Fractal Memory does."""
+async def _ours(texts: dict[str, str], embed: Embed) -> tuple[list[Span], list[list[float]], list[list[float]]]:
+    """Cut and embed as the weaving of Fractal Memory does; gives the vectors of the chunks' own texts too."""
     from batos.memory import chunking
     from batos.memory.meaning import in_context
     from batos.memory.units import units_of
 
     spans: list[Span] = []
+    plain: list[list[float]] = []
     vectors: list[list[float]] = []
     for name, text in texts.items():
         units = units_of(text)
         sentences = await _embedded(embed, [text[unit.start : unit.end] for unit in units])
         chunks = chunking.joined(text, units, sentences)
         spans += [Span(name, chunk.start, chunk.end) for chunk in chunks]
+        plain += await _embedded(embed, [chunk.text for chunk in chunks])
         vectors += in_context(await _embedded(embed, chunking.in_place(chunks)))
-    return spans, vectors
+    return spans, plain, vectors
 
 
 def _peers(texts: dict[str, str], tokens: Tokens) -> Iterator[tuple[str, list[Span]]]:
@@ -109,6 +123,17 @@ def _tokens_of(model: Path) -> Tokens:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False).offsets)
+
+
+def _rates(
+    questions: list[dict[str, Any]], spans: list[Span], asked: list[list[float]], vectors: list[list[float]]
+) -> Rates:
+    """Give mean recall and mean IoU of the nearest chunks: of all questions, and of those on each text."""
+    rates = {_ALL: _rate(questions, spans, asked, vectors)}
+    for name in dict.fromkeys(question["corpus_id"] for question in questions):
+        of_it = [place for place, question in enumerate(questions) if question["corpus_id"] == name]
+        rates[name] = _rate([questions[place] for place in of_it], spans, [asked[place] for place in of_it], vectors)
+    return rates
 
 
 def _rate(

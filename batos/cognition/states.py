@@ -38,7 +38,7 @@ _CONTEXT_CHARACTERS = 2000
 _RELEVANT = 0.45
 """Least score of a snippet or a method: what is beside the point costs seconds to read.
 
-A chunk of usual length that has each of the query's words once scores 0.45 by words. With vectors half of that comes from
+A chunk of usual length that has each of the query's words once scores 0.45 by words. With vectors two fifths of that come from
 meaning, so a text must be like the query too. A method's score is the share of the words that it has, or its likeness.
 
 The score alone tells too little: words that Fractal Memory has never seen do not count in it, so in «a method to shuffle

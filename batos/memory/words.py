@@ -20,6 +20,7 @@ STOP_WORDS = frozenset(_STOP.split())
 _RUN = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?!s$)[a-z])")
 """Where a name in camel case has a new part; the plural of an abbreviation (`URLs`) has none."""
+_SHORTEST_PLURAL = 2
 _STEMMER = snowballstemmer.stemmer("english")
 
 
@@ -44,5 +45,7 @@ def _parts(run: str) -> list[str]:
 @lru_cache(maxsize=100_000)
 def _stemmed(part: str) -> str:
     """Give the stem of one word as it is written, "" for a stop word."""
+    if part.endswith("s") and len(part) > _SHORTEST_PLURAL and part[:-1].isupper():
+        part = part[:-1]
     word = part[:MAX_WORD].casefold()
     return "" if word in STOP_WORDS else _STEMMER.stemWord(word)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batos.memory.chunking import MIN_CHARS, split
+from batos.memory.chunking import MIN_CHARS, Chunk, in_place, split
 from batos.memory.units import MAX_CHARS
 
 if TYPE_CHECKING:
@@ -95,6 +95,25 @@ def test_headings_open_chunks() -> None:
     chunks = split(text)
     assert sum(chunk.text.startswith("## Part") for chunk in chunks) == 6
     assert not any(chunk.text.splitlines()[-1].startswith("#") for chunk in chunks)
+
+
+@pytest.mark.parametrize("title", ["Of bees", "# Of bees"])
+def test_later_chunks_are_embedded_under_the_title(title: str) -> None:
+    """What is embedded names the document it stands in, once; the chunks themselves stay slices of the source."""
+    text = f"{title}\n\n{_sentences(40)}"
+    chunks = split(text)
+    embedded = in_place(chunks)
+    assert len(chunks) > 2
+    assert embedded[0] == chunks[0].text
+    assert embedded[1:] == [f"{title}\n\n{chunk.text}" for chunk in chunks[1:]]
+
+
+def test_without_a_title_chunks_are_embedded_as_they_are() -> None:
+    """Prose that opens with a long line, or with its first sentence, has no title."""
+    chunks = split(_sentences(40))
+    assert in_place(chunks) == [chunk.text for chunk in chunks]
+    assert in_place([Chunk(0, 9, "one\nlines")]) == ["one\nlines"]
+    assert in_place([]) == []
 
 
 def test_code_blocks_stay_whole() -> None:

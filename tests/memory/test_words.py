@@ -17,6 +17,7 @@ from batos.memory.words import MAX_WORD, STOP_WORDS, distinct, words_of
         ("The methods, the Method's cities", ["method", "method", "s", "citi"]),
         ("running runs RUN", ["run", "run", "run"]),
         ("\ufb01ne STRASSE straße", ["fine", "strass", "strass"]),
+        ("URLs of LLMs by parseURLs URL", ["url", "llm", "pars", "url", "url"]),
         ("AND or NOT the of", []),
         ("naïve Ünïcode 数え 42", ["naïv", "ünïcode", "数え", "42"]),
     ],
