@@ -92,18 +92,18 @@ class Snapshot:
     """
 
     def __init__(self, slots: Slots, matrix: Matrix | None) -> None:
-        spans = np.array(list(slots.spans.items()), np.int32).reshape(-1, 2)
-        self.firsts: Ints = spans[:, 0]
-        self.counts: Ints = spans[:, 1]
-        size = int(self.firsts[-1] + self.counts[-1]) if len(spans) else 1
+        self.firsts: Ints
+        self.counts: Ints
+        self.firsts, self.counts = _columns(slots.spans)
+        size = int(self.firsts[-1] + self.counts[-1]) if len(self.firsts) else 1
         self.lengths: Floats = np.zeros(size, np.float32)
-        held = np.array(list(slots.text.index.lengths().items()), np.int64).reshape(-1, 2)
-        self.lengths[held[:, 0]] = held[:, 1]
+        numbers, lengths = _columns(slots.text.index.lengths())
+        self.lengths[numbers] = lengths
         self.document: Ints = np.full(size, -1, np.int32)
         self.inside = _ranges(self.firsts, self.counts)
-        self.document[self.inside] = np.repeat(np.arange(len(spans), dtype=np.int32), self.counts)
+        self.document[self.inside] = np.repeat(np.arange(len(self.firsts), dtype=np.int32), self.counts)
         self.document_lengths: Floats = np.bincount(
-            self.document[self.inside], self.lengths[self.inside], minlength=len(spans)
+            self.document[self.inside], self.lengths[self.inside], minlength=len(self.firsts)
         ).astype(np.float32)
         self.starts: Ints = (np.cumsum(self.counts) - self.counts).astype(np.int32)
         self.matrix = matrix
@@ -121,8 +121,8 @@ class Snapshot:
         return found
 
     def _evidence(self, held: Mapping[int, int]) -> Evidence:
-        pairs = np.array(sorted(held.items()), np.int32).reshape(-1, 2)
-        numbers, counts = pairs[:, 0].copy(), pairs[:, 1].astype(np.float32)
+        numbers, given = _columns(held)
+        counts = given.astype(np.float32)
         if not len(numbers):
             return Evidence(numbers, counts, numbers, counts, 0.0, 0.0)
         documents = self.document[numbers]
@@ -276,6 +276,13 @@ def _with_document(now: Snapshot, likeness: Floats) -> Floats:
     joined = np.zeros_like(likeness)
     joined[now.inside] = (1 - NEAREST) * inside + NEAREST * whole
     return joined
+
+
+def _columns(held: Mapping[int, int]) -> tuple[Ints, Ints]:
+    """Give keys and values of a mapping, in the order of the keys."""
+    keys, values = np.fromiter(held.keys(), np.int32), np.fromiter(held.values(), np.int32)
+    order = np.argsort(keys, kind="stable")
+    return keys[order], values[order]
 
 
 def _ranges(firsts: Ints, counts: Ints) -> Any:
