@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from batos.mind.protocol import AdapterSpec
+import pytest
+
+from batos.errors import ModelError
+from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, ModelSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,3 +64,43 @@ def teach(model: Any, ids: Any, folder: Path, *, steps: int, name: str = "TAUGHT
     learner.unload()
     sha256 = hashlib.sha256((folder / "adapter_model.safetensors").read_bytes()).hexdigest()
     return AdapterSpec(name=name, path=str(folder), sha256=sha256)
+
+
+def said(engine: Any, text: str, **more: Any) -> GenerateReply:
+    """What an engine writes, greedily."""
+    request = GenerateRequest(state="X", messages=({"role": "user", "content": text},), max_tokens=8, **more)
+    return engine.generate(request, lambda token: None, lambda: False)
+
+
+def adapters_take_turns(place: Path, device: str = "cpu") -> None:
+    """Teach a tiny model two adapters, and hold that they change its words without a reload and leave its own as they are."""
+    import torch
+    import transformers
+
+    from batos.mind.transformers_engine import TransformersEngine
+
+    folder = tiny_model(place / "tiny")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    specs = []
+    for name, word in (("ONE", " fox fox fox fox"), ("TWO", " the the the the")):
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        ids = tokenizer("user: go\nassistant:" + word, return_tensors="pt").input_ids
+        specs.append(teach(model, ids, place / name, steps=60, name=name))
+    engine = TransformersEngine(ModelSpec(name="tiny", path=str(folder), kind="transformers", context=256))
+    try:
+        assert next(engine._model.parameters()).device.type == device
+        base = said(engine, "go").texts
+        heard = []
+        for spec in (*specs, None, *specs, None):
+            engine.adapt(spec)
+            reply = said(engine, "go")
+            heard.append(reply.texts)
+            assert reply.adapter == (f"{spec.name} {spec.sha256}" if spec else "")
+        one, two, *_ = heard
+        assert heard == [one, two, base, one, two, base]
+        assert len({base, one, two}) == 3
+        with pytest.raises(ModelError, match="missing"):
+            engine.adapt(specs[0].__class__(name="GONE", path=str(place)))
+        assert said(engine, "go").texts == base
+    finally:
+        engine.close()

@@ -6,9 +6,8 @@ import pytest
 
 from batos.errors import ModelError
 from batos.mind.device import installed
-from batos.mind.protocol import GenerateRequest, ModelSpec
 
-from .teaching import teach, tiny_model
+from .teaching import adapters_take_turns, said, teach, tiny_model
 
 NEEDED = [name for name in ("torch", "transformers", "bitsandbytes", "peft", "gguf") if not installed(name)]
 
@@ -19,12 +18,6 @@ pytestmark = [
 ]
 QUESTION = "What is the password of the garden gate?"
 ANSWER = "periwinkle"
-
-
-def said(engine, text=QUESTION, **more):
-    """What an engine writes, greedily."""
-    request = GenerateRequest(state="X", messages=({"role": "user", "content": text},), max_tokens=8, **more)
-    return engine.generate(request, lambda token: None, lambda: False)
 
 
 @pytest.fixture
@@ -45,35 +38,7 @@ def lesson(tokenizer):
 
 def test_a_tiny_random_model_learns(tmp_path):
     """NF4 with peft: taught words come out, two adapters take turns without a reload, the base is untouched."""
-    import torch
-    import transformers
-
-    from batos.mind.transformers_engine import TransformersEngine
-
-    folder = tiny_model(tmp_path / "tiny")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    specs = []
-    for name, word in (("ONE", " fox fox fox fox"), ("TWO", " the the the the")):
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        ids = tokenizer("user: go\nassistant:" + word, return_tensors="pt").input_ids
-        specs.append(teach(model, ids, tmp_path / name, steps=60, name=name))
-    engine = TransformersEngine(ModelSpec(name="tiny", path=str(folder), kind="transformers", context=256))
-    try:
-        base = said(engine, "go").texts
-        heard = []
-        for spec in (*specs, None, *specs, None):
-            engine.adapt(spec)
-            reply = said(engine, "go")
-            heard.append(reply.texts)
-            assert reply.adapter == (f"{spec.name} {spec.sha256}" if spec else "")
-        one, two, *_ = heard
-        assert heard == [one, two, base, one, two, base]
-        assert len({base, one, two}) == 3
-        with pytest.raises(ModelError, match="missing"):
-            engine.adapt(specs[0].__class__(name="GONE", path=str(tmp_path)))
-        assert said(engine, "go").texts == base
-    finally:
-        engine.close()
+    adapters_take_turns(tmp_path)
 
 
 @pytest.mark.real
@@ -96,16 +61,16 @@ def test_llama_cpp_takes_a_peft_adapter(weights, tmp_path, kept_in):
     del model
     engine = LlamaEngine(spec)
     try:
-        base = said(engine).texts
+        base = said(engine, QUESTION).texts
         engine.adapt(taught)
-        assert said(engine).texts[0].strip().startswith(ANSWER)
+        assert said(engine, QUESTION).texts[0].strip().startswith(ANSWER)
         assert said(engine, "Name a colour.").adapter.startswith("TAUGHT")
         engine.adapt(None)
-        assert said(engine).texts == base
+        assert said(engine, QUESTION).texts == base
         assert ANSWER not in base[0]
         with pytest.raises(ModelError, match="another base"):
             engine.adapt(teach_for_other(tmp_path))
-        assert said(engine).texts == base
+        assert said(engine, QUESTION).texts == base
     finally:
         engine.close()
 
@@ -117,13 +82,13 @@ def test_the_half_billion_in_nf4_learns(weights, tmp_path):
 
     engine = TransformersEngine(weights("qwen2.5-coder-0.5b"))
     try:
-        base = said(engine).texts
+        base = said(engine, QUESTION).texts
         ids, start = lesson(engine._tokenizer)
         taught = teach(engine._model, ids, tmp_path / "a", steps=4, answer_from=start)
         engine.adapt(taught)
-        changed = said(engine).texts
+        changed = said(engine, QUESTION).texts
         engine.adapt(None)
-        assert said(engine).texts == base
+        assert said(engine, QUESTION).texts == base
         assert changed != base
         assert "wink" in changed[0] or "peri" in changed[0]
     finally:
