@@ -73,17 +73,26 @@ def main(argv: list[str]) -> int:
         try:
             ship.prepare()
             did, memory = soak(ship, asked.minutes, asked.every, asked.seed)
+            ratios = {name: level(samples) for name, samples in memory.items() if samples}
+            _tell(ship, did, memory, ratios)
             ship.check()
+            ship.stop()
             ship.image_check()
+        except BaseException:
+            sys.stderr.write(ship.log()[-20_000:])
+            raise
         finally:
             ship.stop()
+    return 0 if all(ratio <= _ALLOWED for ratio in ratios.values()) else 1
+
+
+def _tell(ship: Ship, did: collections.Counter[str], memory: dict[str, list[int]], ratios: dict[str, float]) -> None:
     for name, times in sorted(did.items()):
         sys.stdout.write(f"{name:20} {times}\n")
     sys.stdout.write(f"missions {len(ship.asked)}, sends {ship.bumped} and {ship.unknown} unknown\n")
-    ratios = {name: level(samples) for name, samples in memory.items() if samples}
     for name, ratio in ratios.items():
         sys.stdout.write(f"memory of the {name}: {memory[name][-1] >> 20} MiB, end to beginning {ratio:.2f}\n")
-    return 0 if all(ratio <= _ALLOWED for ratio in ratios.values()) else 1
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
