@@ -32,6 +32,10 @@ _CODECS = (
 )  # fmt: skip
 _ZONE_MAGIC = b"TZif"
 
+# Python's pools of small objects: their size, what stands at their beginning, and the largest object in one.
+_POOL, _POOL_HEADER, _LARGEST_SMALL = 1 << 14, 48, 512
+_IN_A_ROW, _MOST_FILLERS = 12, 20_000
+
 FIXED_INSTANT = 1767268800.0  # 2026-01-01 12:00:00 UTC
 FIXED_SEED = 20260101
 
@@ -206,3 +210,31 @@ def fix_chance() -> None:
 def shuffle_chance() -> None:
     """Give this process its own chance; without it all workers of one zygote would draw the same."""
     random.seed()
+
+
+def fill_pools() -> list[object]:
+    """Fill the gaps in Python's pools of small objects, so that workers make theirs side by side, on few pages.
+
+    Returns:
+        What fills them, to be kept; what a worker makes then lies in fresh pools.
+    """
+    return [filler for size in range(16, _LARGEST_SMALL + 1, 16) for filler in _fill(size)]
+
+
+def _fill(size: int) -> list[object]:
+    """Make objects of one size until they come from a fresh pool."""
+    made: list[object] = []
+    row = last = 0
+    while len(made) < _MOST_FILLERS and row < _IN_A_ROW:
+        filler = _filler(size, len(made))
+        made.append(filler)
+        place = id(filler)
+        row = row + 1 if place - last == size and row else int(place % _POOL == _POOL_HEADER)
+        last = place
+    return made
+
+
+def _filler(size: int, number: int) -> object:
+    if size == 16:
+        return object()
+    return number + (1 << 20) if size == 32 else bytes(size - 33 - 8)

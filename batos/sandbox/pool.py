@@ -164,7 +164,7 @@ class Pool:
                 if len(self._idle) <= self._size // 2:
                     self._refill()
                 return worker
-        worker = await self._spawn(limits)
+        worker = await self._spawn(limits, rehearse=False)
         self._refill()
         return worker
 
@@ -198,9 +198,9 @@ class Pool:
     def _fits(self, limits: Limits) -> bool:
         return limits.memory_mb == self._limits.memory_mb and limits.seconds <= self._limits.seconds
 
-    async def _spawn(self, limits: Limits) -> Worker:
-        """Fork a worker and wait until it is ready."""
-        worker = await self._order(limits)
+    async def _spawn(self, limits: Limits, *, rehearse: bool) -> Worker:
+        """Fork a worker and wait until it is ready; where somebody waits, it does not rehearse."""
+        worker = await self._order(limits, rehearse=rehearse)
         try:
             async with asyncio.timeout(_SPAWN_SECONDS):
                 await worker.started.wait()
@@ -226,14 +226,19 @@ class Pool:
         self.spawned += 1
         return worker
 
-    async def _order(self, limits: Limits) -> Worker:
+    async def _order(self, limits: Limits, *, rehearse: bool) -> Worker:
         """Ask the zygote for a worker."""
         await self._wait_up()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         worker = Worker(next(self._numbers), frame_limit(limits), None if self._bound else self._stop)
         seconds = max(limits.seconds, self._limits.seconds)
-        request = {"id": worker.number, "cpu": int(seconds) + 2, "memory": limits.memory_mb << 20}
+        request = {
+            "id": worker.number,
+            "cpu": int(seconds) + 2,
+            "memory": limits.memory_mb << 20,
+            "rehearse": rehearse,
+        }
         try:
             await asyncio.get_running_loop().create_connection(lambda: worker, sock=ours)
             self._workers[worker.number] = worker
@@ -280,15 +285,17 @@ class Pool:
 
     def _refill(self) -> None:
         """Order what the pool lacks, all at once: the zygote forks one while another gets ready."""
+        # Where calls come faster than workers, these are wanted at once.
+        rehearse = bool(self._idle)
         while not self._closing and len(self._idle) + self._coming < self._size:
             self._coming += 1
-            self._start(self._add())
+            self._start(self._add(rehearse=rehearse))
 
-    async def _add(self) -> None:
+    async def _add(self, *, rehearse: bool) -> None:
         # Where it fails, the next call tries itself, and says so if it can't.
         with contextlib.suppress(SandboxRefused):
             try:
-                self._idle.append(await self._spawn(self._limits))
+                self._idle.append(await self._spawn(self._limits, rehearse=rehearse))
             finally:
                 self._coming -= 1
 

@@ -110,15 +110,17 @@ def send_all(payload: bytes) -> None:
         data = data[os.write(SOCKET, data) :]
 
 
-def serve(settings: dict[str, Any], layers: dict[str, Any]) -> NoReturn:
+def serve(settings: dict[str, Any], layers: dict[str, Any], *, rehearsed: bool) -> NoReturn:
     """Announce this worker, do one task, and leave.
 
     Args:
         settings: `builtins` (the names that methods get), and `reuse`: serve more than one task, for measuring alone.
         layers: What this worker's confinement achieved.
+        rehearsed: Whether it plays a call before it says that it is ready: the first call is quicker then, the way to it longer.
     """
     library.shuffle_chance()
-    rehearse(settings)
+    if rehearsed:
+        rehearse(settings)
     transmit(["ready", layers])
     while True:
         task, fields = activation.codec.unpack(receive())

@@ -55,6 +55,8 @@ def _prepare(settings: dict[str, Any], control: socket.socket) -> tuple[dict[str
         worker.rehearse(settings)
     sys.path.clear()
     gc.collect()
+    # Kept to the end, so that what workers make lies on few pages.
+    settings["fillers"] = library.fill_pools()
     gc.freeze()
     return report, walls
 
@@ -194,7 +196,7 @@ class _Nursery:
             os.closerange(_KEPT + (kept >= 0), _DESCRIPTORS)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            worker.serve(self._settings, self._walls.enter(request, _KEPT))
+            worker.serve(self._settings, self._walls.enter(request, _KEPT), rehearsed=request["rehearse"])
         finally:
             # Nothing unwinds into the zygote's loop.
             os._exit(1)
