@@ -1,10 +1,6 @@
-"""The layouts that llama.cpp may bring weights into for the processor at hand.
+"""Where llama.cpp keeps weights: the layouts that it may bring them into for this processor, and their places in memory.
 
-Each is a "buffer type" of ggml's CPU device. llama.cpp takes the first of its list that can hold a tensor; the list is
-given by ggml's public interface, so what must not be used is taken off it before the first model is loaded.
-
-AMX must not: its tile configuration is set up in a way that GCC leaves half of it out, and the first prompt ends the
-process (ggml-org/llama.cpp, pull request 26954).
+A layout is a "buffer type" of ggml's CPU device, and ggml's public interface lists those that its library has.
 """
 
 from __future__ import annotations
@@ -18,15 +14,8 @@ from batos.mind.pageable import Region
 
 _CPU = 0
 _MAPPED = "CPU_Mapped"
-_BUFFER, _SOURCE = 8, 152  # places of `buffer` and `src[0]` in ggml.h's `struct ggml_tensor`
-
-
-def leave_out(llama_cpp: Any, name: str) -> None:
-    """Take a layout off llama.cpp's list, for this process; one that is not there is no trouble."""
-    library, layouts = _layouts(llama_cpp)
-    kept = [layout for layout in layouts if layout and library.ggml_backend_buft_name(layout) != name.encode()]
-    for place, layout in enumerate([*kept, *[None] * (len(layouts) - len(kept))]):
-        layouts[place] = layout
+_BUFFER, _SOURCE, _NAME = 8, 152, 256
+"""Places of `buffer`, `src[0]` and `name` in ggml.h's `struct ggml_tensor`."""
 
 
 def names(llama_cpp: Any) -> list[str]:
@@ -50,12 +39,16 @@ def regions(llama_cpp: Any, model: Any) -> list[Region]:
     library, _ = _layouts(llama_cpp)
     if library is None:
         raise ModelError("this llama.cpp does not tell where weights lie")
+    strange = []
     wanted = {_MAPPED, *names(llama_cpp)}
     buffers: dict[int, Region] = {}
 
     @llama_cpp.ggml_backend_sched_eval_callback  # type: ignore[untyped-decorator, unused-ignore]
     def on_step(tensor: int, ask: bool, data: object) -> bool:
         del ask, data
+        if library.ggml_get_name(tensor) != tensor + _NAME:  # a library whose tensors look otherwise
+            strange.append(tensor)
+            return False
         source = ctypes.c_void_p.from_address(tensor + _SOURCE).value
         buffer = source and ctypes.c_void_p.from_address(source + _BUFFER).value
         if buffer and buffer not in buffers:
@@ -66,6 +59,8 @@ def regions(llama_cpp: Any, model: Any) -> list[Region]:
         return False
 
     _compute_once(llama_cpp, model, on_step)
+    if strange:
+        raise ModelError("this llama.cpp keeps its tensors in another form")
     return list(buffers.values())
 
 
@@ -85,7 +80,7 @@ def _compute_once(llama_cpp: Any, model: Any, on_step: Any) -> None:
 
 
 def _layouts(llama_cpp: Any) -> tuple[Any, Any]:
-    """The library with its functions declared, and the list itself, to read and to write; empty where it has none."""
+    """The library with its functions declared, and the list itself; empty where it has none."""
     with contextlib.suppress(AttributeError):  # a library that was built otherwise has no such list
         # Opened once more, for prototypes of our own: those of llama_cpp stay as they are.
         library = ctypes.CDLL(llama_cpp.llama_cpp._lib._name)  # noqa: SLF001 - it tells nobody where it lies
@@ -105,13 +100,14 @@ def _declare(library: Any) -> None:
     """Tell the kinds of the arguments and results of ggml's functions that are used here."""
     pointer = ctypes.c_void_p
     for name, result, arguments in (
-        ("dev_by_type", pointer, [ctypes.c_int]),
-        ("dev_backend_reg", pointer, [pointer]),
-        ("reg_get_proc_address", pointer, [pointer, ctypes.c_char_p]),
-        ("buft_name", ctypes.c_char_p, [pointer]),
-        ("buffer_get_type", pointer, [pointer]),
-        ("buffer_get_base", pointer, [pointer]),
-        ("buffer_get_size", ctypes.c_size_t, [pointer]),
+        ("get_name", pointer, [pointer]),
+        ("backend_dev_by_type", pointer, [ctypes.c_int]),
+        ("backend_dev_backend_reg", pointer, [pointer]),
+        ("backend_reg_get_proc_address", pointer, [pointer, ctypes.c_char_p]),
+        ("backend_buft_name", ctypes.c_char_p, [pointer]),
+        ("backend_buffer_get_type", pointer, [pointer]),
+        ("backend_buffer_get_base", pointer, [pointer]),
+        ("backend_buffer_get_size", ctypes.c_size_t, [pointer]),
     ):
-        function = getattr(library, f"ggml_backend_{name}")
+        function = getattr(library, f"ggml_{name}")
         function.restype, function.argtypes = result, arguments

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOG: deque[str] = deque(maxlen=8)
 _LEVEL_WARNING, _LEVEL_ERROR = 2, 3
+AMX = "AMX"
+"""A layout for processors with such tiles."""
 _KEEP: list[Any] = []
 
 
@@ -40,7 +42,6 @@ def library() -> Any:
         _KEEP.append(llama_cpp.llama_log_callback(_on_log))
         llama_cpp.llama_log_set(_KEEP[0], ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
-        layouts.leave_out(llama_cpp, "AMX")
     return llama_cpp
 
 
@@ -73,6 +74,9 @@ class Model:
         self._lib = library()
         parameters = self._lib.llama_model_default_params()
         parameters.n_gpu_layers = 0
+        # GCC 12 leaves half of its tile configuration out, and the first prompt ends the process. A library that
+        # `puter.sh` has built does not have it; with another one weights stay as they are, which is slower.
+        parameters.use_extra_bufts = AMX not in layouts.names(self._lib)
         _LOG.clear()
         self.handle = self._lib.llama_model_load_from_file(path.encode(), parameters)
         if not self.handle:

@@ -1,27 +1,27 @@
-"""The list of layouts that llama.cpp may bring weights into."""
+"""Where llama.cpp keeps weights, and the layout that is never used."""
 
-import subprocess
-import sys
+import pytest
 
 from batos.mind import layouts, llama_native
 
-LEAVE_ONE_OUT = """
-import llama_cpp
-from batos.mind import layouts
-before = layouts.names(llama_cpp)
-gone = before[0] if before else "none"
-layouts.leave_out(llama_cpp, gone)
-assert layouts.names(llama_cpp) == before[1:], before
-layouts.leave_out(llama_cpp, "no such layout")
-assert layouts.names(llama_cpp) == before[1:], before
-"""
+
+def test_layouts_have_names():
+    """The library that is installed lists its layouts, each once."""
+    names = layouts.names(llama_native.library())
+    assert len(set(names)) == len(names)
+    assert all(names)
 
 
-def test_amx_is_never_used():
-    """The layout that ends the process with the first prompt is not on the list of a library that we have loaded."""
-    assert "AMX" not in layouts.names(llama_native.library())
-
-
-def test_one_is_left_out():
-    """What is left out is gone, the others stay in their order, and a name that is not there changes nothing."""
-    subprocess.run([sys.executable, "-c", LEAVE_ONE_OUT], check=True, timeout=60)
+@pytest.mark.real
+def test_with_amx_in_the_library_weights_stay_as_they_are(weights, monkeypatch):
+    """A library that has the layout which ends the process lays no weights out anew: all are mapped from the file."""
+    library = llama_native.library()
+    real = layouts.names(library)
+    monkeypatch.setattr(layouts, "names", lambda _: ["AMX", *real])
+    model = llama_native.Model(weights("qwen2.5-coder-0.5b").path)
+    try:
+        found = layouts.regions(library, model.handle)
+    finally:
+        model.close()
+    assert found
+    assert all(region.mapped for region in found)
