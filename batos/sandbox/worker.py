@@ -40,14 +40,10 @@ _BUILTINS = (
 _PROPS = {"n": 1, "name": "rehearsal", "rate": 1.5, "things": [1, "two"]}
 _PLAY = '''\
 def play(self, count, word="you"):
-    """Use what methods use."""
-    total = getattr(self, "total", 0)
-    for item in self.things:
-        total += count if isinstance(item, int) else len(item)
-    self.things.append({"word": word, "rate": self.rate})
-    self.total = total + self.n
+    self.things.append([word, self.rate])
+    self.n = getattr(self, "total", 0) + count
     self._p_changed = True
-    return [self.total, f"{self.name:>12}: {word}", (total, None)]
+    return self.name, count
 '''
 
 

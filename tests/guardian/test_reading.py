@@ -4,8 +4,8 @@ How we know that they change nothing: `watch_reading.py` ran the standard librar
 that the object reaches before and after each call; every line of the method ran. The list `reading.txt` names them, with
 a digest of their source: of another Python's library, only what is still the same is asked about.
 
-Some of them cannot be told from others by their text, by nobody: they hand what they hold to functions of their module, or send messages to
-other objects, whose code is elsewhere. Those the Guardian must treat as changes, and say so; they are counted apart.
+Some of them cannot be told from others by their text, by nobody: they hand what they hold to functions of their module, whose code is elsewhere.
+Those the Guardian must treat as changes, and say so; they are counted apart.
 """
 
 from __future__ import annotations
