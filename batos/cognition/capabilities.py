@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from batos.cognition import wording
 from batos.cognition.literals import Literal, literals, number_word
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 MAX_SUMMARY, MAX_ABOUT = 300, 200
 _NAMING = 3
 """Words before a value that may name its parameter."""
-_HOW_MANY = re.compile(r"\bhow many\b", re.IGNORECASE)
 
 
 class Parameter(NamedTuple):
@@ -149,9 +149,9 @@ def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
         The match; a question where two fit or arguments are missing; None where nothing fits.
     """
     values = literals(text)
-    said = _HOW_MANY.sub("count", _without(text, values))
-    spoken = stems(said)
-    fitting = [item for item in known if _core(item) and _core(item) <= spoken]
+    said = _without(text, values)
+    spoken = stems(said) | {_stem(verb) for verb in wording.verbs_meant(text, said)}
+    fitting = [item for item in known if _core(item) and _core(item) <= spoken and _is_asked(item, said)]
     if not fitting:
         return None
     most = max(len(_core(item)) for item in fitting)
@@ -170,7 +170,8 @@ def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
 def _arguments(item: Capability, said: str, values: list[Literal]) -> Matched | str | None:
     args: list[Any] = [value.value for value in values]
     own = _core(item) | _meaning(item) | _EMPTY | _GENERIC | _PLAIN_NOUNS
-    left = [word for word in _WORD.findall(said) if _stem(word) not in own and word.casefold() not in own]
+    meant = {word for verb, word in wording.participles(said) if _stem(verb) in own}
+    left = [w for w in _WORD.findall(said) if _stem(w) not in own and w.casefold() not in own and w not in meant]
     wanted = item.parameters
     if left and wanted and len(args) == len(wanted) - 1 and not wanted[-1].has_default and _together(left, said):
         number = number_word(left[0]) if len(left) == 1 else None
@@ -208,7 +209,13 @@ def _missing(item: Capability, count: int) -> str | None:
 
 def _together(left: list[str], said: str) -> bool:
     """Whether the words that are left stand side by side, few enough to be one value."""
-    return len(left) <= 4 and re.search(r"\s+".join(map(re.escape, left)), said) is not None
+    stands = re.search(r"\s+".join(map(re.escape, left)), said)
+    return len(left) <= 4 and stands is not None and not wording.names_a_kind(left[0], said[: stands.start()])
+
+
+def _is_asked(item: Capability, said: str) -> bool:
+    """Whether the order of the words is the selector's: Celsius to Fahrenheit is not the way back."""
+    return wording.same_way(item.selector, [_stem(word) for word in _WORD.findall(said)], _stem)
 
 
 def _without(text: str, values: list[Literal]) -> str:
