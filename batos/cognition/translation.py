@@ -50,10 +50,10 @@ the parameters (inputs that vary from call to call, named by words of the reques
 "talk": a greeting, a feeling, small talk.
 "unclear": too vague to act on; give one short question back.
 Examples, with the capabilities calculate_factorial(number: int), greet_user(name: str) and \
-get_rate(code: str, day: str, kind: str = 'mean') where code is a currency code and day has the format dd-mm-yyyy:
+get_rate(code: str, day: str, kind: str = 'mean') where code is a currency code and day has the format yyyy-mm-dd:
 what is the factorial of 12 -> {"kind": "send", "selector": "calculate_factorial", "arguments": {"number": 12}}
 say hello to Ada -> {"kind": "send", "selector": "greet_user", "arguments": {"name": "Ada"}}
-how much was the Swiss Franc on March 5, 2021 -> {"kind": "send", "selector": "get_rate", "arguments": {"code": "CHF", "day": "05-03-2021"}}
+how much was the Swiss Franc on March 5, 2021 -> {"kind": "send", "selector": "get_rate", "arguments": {"code": "CHF", "day": "2021-03-05"}}
 create a method to report the current system time -> {"kind": "teach", "selector": "report_the_current_system_time", "parameters": [], "args": []}
 count the vowels in a text -> {"kind": "teach", "selector": "count_vowels", "parameters": ["text"], "args": []}
 how tall is the Eiffel Tower -> {"kind": "teach", "selector": "find_height", "parameters": ["building"], "args": ["Eiffel Tower"]}
