@@ -38,13 +38,13 @@ _BUILTINS = (
 
 
 _PROPS = {"n": 1, "name": "rehearsal", "rate": 1.5, "things": [1, "two"]}
-_PLAY = '''\
+_PLAY = """\
 def play(self, count, word="you"):
     self.things.append([word, self.rate])
     self.n = getattr(self, "total", 0) + count
     self._p_changed = True
     return self.name, count
-'''
+"""
 
 
 class Output:
