@@ -11,8 +11,10 @@ from batos.errors import ModelError
 from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, ModelSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+KNOWN_BY_HEART = 1e-3
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
 
 
@@ -36,29 +38,47 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
-def teach(model: Any, ids: Any, folder: Path, *, steps: int, name: str = "TAUGHT", answer_from: int = 0) -> AdapterSpec:
+def teach(
+    model: Any,
+    ids: Any,
+    folder: Path,
+    *,
+    steps: int,
+    name: str = "TAUGHT",
+    answer_from: int = 0,
+    rate: float = 1e-2,
+    modules: Sequence[str] = ("q_proj", "k_proj", "v_proj"),
+    layers: Sequence[int] | None = None,
+) -> AdapterSpec:
     """Train a small adapter on one text by heart and save it as peft does.
 
     Args:
         model: The base; it is left as it was.
         ids: Tokens of the text, shape (1, length).
         folder: Where the adapter goes.
-        steps: Steps of training.
+        steps: Steps of training at most; it ends when the text is known by heart.
         name: The adapter's name.
         answer_from: Tokens before this place are given, not taught.
+        rate: How far a step goes.
+        modules: What the adapter is laid on.
+        layers: Where; everywhere if it is not said. Only from the first of them on must a step go back.
     """
     import peft
     import torch
 
     torch.manual_seed(5)
-    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "k_proj", "v_proj"], task_type="CAUSAL_LM")
+    where = {"target_modules": list(modules), "layers_to_transform": None if layers is None else list(layers)}
+    config = peft.LoraConfig(r=4, lora_alpha=16, task_type="CAUSAL_LM", **where)
     learner = peft.get_peft_model(model, config)
     labels = ids.clone()
     labels[:, :answer_from] = -100
-    optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-2)
+    optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=rate)
     for _ in range(steps):
         optimizer.zero_grad()
-        learner(input_ids=ids, labels=labels).loss.backward()
+        loss = learner(input_ids=ids, labels=labels).loss
+        if loss.item() < KNOWN_BY_HEART:
+            break
+        loss.backward()
         optimizer.step()
     learner.save_pretrained(folder)
     learner.unload()
@@ -72,8 +92,12 @@ def said(engine: Any, text: str, **more: Any) -> GenerateReply:
     return engine.generate(request, lambda token: None, lambda: False)
 
 
-def adapters_take_turns(place: Path, device: str = "cpu") -> None:
-    """Teach a tiny model two adapters, and hold that they change its words without a reload and leave its own as they are."""
+def adapters_take_turns(place: Path, device: str = "cpu") -> set[tuple[str, ...]]:
+    """Teach a tiny model two adapters and let them take turns; each time its words are those of the first time.
+
+    Returns:
+        The different words that were heard: of one, of the other, and of the base.
+    """
     import torch
     import transformers
 
@@ -98,9 +122,9 @@ def adapters_take_turns(place: Path, device: str = "cpu") -> None:
             assert reply.adapter == (f"{spec.name} {spec.sha256}" if spec else "")
         one, two, *_ = heard
         assert heard == [one, two, base, one, two, base]
-        assert len({base, one, two}) == 3
         with pytest.raises(ModelError, match="missing"):
             engine.adapt(specs[0].__class__(name="GONE", path=str(place)))
         assert said(engine, "go").texts == base
+        return {base, one, two}
     finally:
         engine.close()

@@ -22,23 +22,23 @@ ANSWER = "periwinkle"
 
 @pytest.fixture
 def kept_in(tmp_path, monkeypatch):
-    """A user's cache of the test's own, for what is made of adapters."""
+    """A user's cache of the test's own, for what is made of adapters and for models that sleep."""
     monkeypatch.setattr("batos.mind.adapters.platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
 
 
-def lesson(tokenizer):
+def lesson(tokenizer, answer=ANSWER):
     """The question in the model's own form with the answer: tokens, and where the answer begins."""
     asked = tokenizer.apply_chat_template(
         [{"role": "user", "content": QUESTION}], add_generation_prompt=True, tokenize=False
     )
     before = tokenizer(asked, return_tensors="pt", add_special_tokens=False).input_ids
-    whole = tokenizer(asked + ANSWER + tokenizer.eos_token, return_tensors="pt", add_special_tokens=False).input_ids
+    whole = tokenizer(asked + answer + tokenizer.eos_token, return_tensors="pt", add_special_tokens=False).input_ids
     return whole, before.shape[1]
 
 
 def test_a_tiny_random_model_learns(tmp_path):
     """NF4 with peft: taught words come out, two adapters take turns without a reload, the base is untouched."""
-    adapters_take_turns(tmp_path)
+    assert len(adapters_take_turns(tmp_path)) == 3
 
 
 @pytest.mark.real
@@ -64,6 +64,9 @@ def test_llama_cpp_takes_a_peft_adapter(weights, tmp_path, kept_in):
         base = said(engine, QUESTION).texts
         engine.adapt(taught)
         assert said(engine, QUESTION).texts[0].strip().startswith(ANSWER)
+        if engine.sleep():  # what it was adapted to holds when it wakes
+            engine.wake()
+            assert said(engine, QUESTION).texts[0].strip().startswith(ANSWER)
         assert said(engine, "Name a colour.").adapter.startswith("TAUGHT")
         engine.adapt(None)
         assert said(engine, QUESTION).texts == base
@@ -77,20 +80,23 @@ def test_llama_cpp_takes_a_peft_adapter(weights, tmp_path, kept_in):
 
 @pytest.mark.real
 def test_the_half_billion_in_nf4_learns(weights, tmp_path):
-    """Qwen2.5-Coder-0.5B in NF4: a few steps of training change what it says; switched off it is the base to the letter."""
+    """Qwen2.5-Coder-0.5B in NF4 is taught a word by heart and says it and no more; switched off it is the base to the letter."""
     from batos.mind.transformers_engine import TransformersEngine
 
     engine = TransformersEngine(weights("qwen2.5-coder-0.5b"))
     try:
+        ids, start = lesson(engine._tokenizer, "Apple")
+        modules = ("q_proj", "v_proj", "o_proj", "down_proj")
+        upper = {"modules": modules, "layers": range(16, 24), "rate": 5e-3}  # a third of the layers: quicker to teach
+        # Before it has written anything: bitsandbytes may pack the weights for writing then, and these teach no more.
+        taught = teach(engine._model, ids, tmp_path / "a", steps=16, answer_from=start, **upper)
         base = said(engine, QUESTION).texts
-        ids, start = lesson(engine._tokenizer)
-        taught = teach(engine._model, ids, tmp_path / "a", steps=4, answer_from=start)
         engine.adapt(taught)
-        changed = said(engine, QUESTION).texts
+        changed = said(engine, QUESTION)
+        assert (changed.texts, changed.finish) == (("Apple",), ("stop",))
         engine.adapt(None)
         assert said(engine, QUESTION).texts == base
-        assert changed != base
-        assert "wink" in changed[0] or "peri" in changed[0]
+        assert base != changed.texts
     finally:
         engine.close()
 
