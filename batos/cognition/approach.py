@@ -26,6 +26,8 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _SAMPLED, _HOT = 0.7, 1.0
+_SHORT = 400
+"""Tokens that a sampled text may always have: what loops is cut there, a longer method is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class Plan:
         temperature: 0 writes the first text greedily.
         n: How many candidates.
         finding: Whether the last attempt and what was wrong with it are shown.
+        doctests: Whether the words and the examples also begin the function, as its docstring.
+        most: The most tokens of one text; 0 leaves it to the settings.
     """
 
     form: Form
     temperature: float
     n: int
     finding: bool
+    doctests: bool = False
+    most: int = 0
 
 
 def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, settings: Settings) -> Plan:
@@ -50,7 +56,8 @@ def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, set
 
     Once greedily first: it costs least, and an example proves it. Without examples there are several at once, to vote
     on. A wrong answer of a function is better sampled afresh, because small models copy the attempt that they are shown;
-    what broke a rule or needs state is told.
+    what broke a rule or needs state is told. Where a few samples were wrong, twice as many are written side by side, and
+    in the end the function is asked for in another form: what it is for, and its examples, as its docstring.
     """
     last = attempts[-1] if attempts else None
     if last is None:
@@ -58,7 +65,17 @@ def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, set
     if not last["n"]:
         return Plan(form, 0.0, settings.candidates, finding=True)  # the method that is there is to be mended
     told = form == "method" or last.get("kind") != "trial" or len(attempts) % 2 == 0
-    return Plan(form, _HOT if len(attempts) > 2 else _SAMPLED, settings.candidates, finding=told)
+    late, wrong = len(attempts) > 2, form == "function" and last.get("kind") == "trial"
+    # A text that goes round in circles is far longer than what was written so far.
+    most = max(_SHORT, *(len(attempt.get("source", "")) for attempt in attempts))
+    return Plan(
+        form,
+        _HOT if late else _SAMPLED,
+        settings.candidates * (2 if wrong and len(attempts) > 1 else 1),
+        finding=told,
+        doctests=late and wrong and not told,
+        most=min(settings.max_new_tokens, most),
+    )
 
 
 def form_of(

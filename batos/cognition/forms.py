@@ -52,7 +52,7 @@ def as_method(answer: str, selector: str, opening: str, parameters: list[str], w
         selector: The function's name.
         opening: The code that the prefill ended with, such as `def f(n):` and a line break.
         parameters: The names of its parameters.
-        wrap: A type that the result is made of, such as `tuple`; empty leaves it.
+        wrap: A type that the result is made of, such as `tuple` or `list of tuple`; empty leaves it.
 
     Returns:
         Imports and one `def` with `self` first, with a line break at the end; it need not be valid Python.
@@ -118,7 +118,7 @@ def wrapped(source: str, selector: str, parameters: list[str], kind: str) -> str
         source: A method's source.
         selector: Its name.
         parameters: The names of its parameters after self.
-        kind: `tuple`, `list` or another type that takes the result; empty leaves it.
+        kind: `tuple`, `list of tuple` or another type that takes the result; empty leaves it.
     """
     written = read(source, selector, "")
     head = re.sub(r"\(\s*self\s*,?\s*", "(", written.head, count=1)
@@ -137,12 +137,22 @@ def _method(written: Written, selector: str, parameters: list[str], wrap: str) -
     if wrap or written.recursive:
         call = f"{selector}({', '.join(parameters)})"
         inner += _indented([*written.head.split("\n"), *written.body])
-        inner.append(f"    return {wrap}({call})" if wrap else f"    return {call}")
+        inner += [f"    made = {call}", f"    return {_made(wrap)}"] if wrap else [f"    return {call}"]
     else:
         inner += written.body
     head = re.sub(r"\(\s*", "(self, ", written.head, count=1).replace("(self, )", "(self)")
     gap = [""] if written.imports else []
     return "\n".join([*written.imports, *gap, head, *inner]).rstrip() + "\n"
+
+
+def _made(kind: str, name: str = "made") -> str:
+    """An expression that makes a value a kind, such as `tuple` or `list of tuple`; a fraction never loses its part."""
+    outer, _, inner = kind.partition(" of ")
+    if inner:
+        return f"{outer}({_made(inner, 'item')} for item in {name})"
+    return (
+        f"{name} if isinstance({name}, float) and {name} % 1 else int({name})" if outer == "int" else f"{outer}({name})"
+    )
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -149,6 +149,22 @@ def opening(brief: briefs.Brief, form: Form = "method") -> str:
     return f"def {brief['selector']}(self" + ", " * bool(brief.get("args"))
 
 
+def documented(brief: briefs.Brief) -> str:
+    """The opening of a function with its docstring: what it is for, and the examples as doctests.
+
+    Words that would end the docstring are left out of it.
+    """
+    lines = [words(brief), ""]
+    for example in briefs.examples(brief)[:6]:
+        if "result" in example:
+            call = show_call(brief["selector"], example.get("args", []), example.get("kwargs", {}))
+            lines += [f">>> {call}", shown(example["result"], 500)]
+    text = "\n".join(f"    {line}".rstrip() for line in lines)
+    if '"""' in text or "\\" in text:
+        return opening(brief, "function")
+    return f'{opening(brief, "function")}    """{text.lstrip()}\n    """\n'
+
+
 def _examples(brief: briefs.Brief) -> list[str]:
     lines = []
     for example in briefs.examples(brief)[:6]:

@@ -102,7 +102,7 @@ class Trial:
             overlay = Overlay(self._image, at=self._at, selector=self._selector, capabilities=self._capabilities)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
-                kind = _kind_wanted(verdict.evidence[-1])
+                kind = _kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
         for kind, again in (("good call", self._duties.calls), ("failed call", self._duties.failed)):
             for call in again:
@@ -241,16 +241,33 @@ def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(same(one.get(key) or empty, other.get(key) or empty) for key, empty in (("args", []), ("kwargs", {})))
 
 
-def _kind_wanted(run: dict[str, Any]) -> str:
-    """The type that would make a result the expected one; empty where more than its type is wrong."""
+def _kind_wanted(run: dict[str, Any], results: list[Any]) -> str:
+    """The type that would make a result the expected one; empty where more than its type is wrong.
+
+    Nearly anything is true: what is not 0 or 1 is only taken for a yes or no where the examples have both.
+    """
     wanted, got = run["expected"].get("result"), run["got"].get("result")
-    if type(wanted) is type(got) or "result" not in run["expected"] or "result" not in run["got"]:
+    if "result" not in run["expected"] or "result" not in run["got"]:
         return ""
-    maker = _MAKERS.get(type(wanted).__name__)
+    outer = type(wanted).__name__
+    if outer == "bool" and got not in (0, 1) and not (True in results and False in results):
+        return ""
+    if type(wanted) is not type(got) and _makes(_MAKERS.get(outer), got, wanted):
+        return outer
+    inner = {type(item).__name__ for item in wanted} if outer in ("list", "tuple") else set()
+    kind = inner.pop() if len(inner) == 1 else ""
+    made = _MAKERS.get(kind)
+    if made in (None, bool) or not isinstance(got, (list, tuple)):
+        return ""
+    return f"{outer} of {kind}" if _makes(lambda items: _MAKERS[outer](map(made, items)), got, wanted) else ""
+
+
+def _makes(maker: Any, got: Any, wanted: Any) -> bool:
+    """Whether a maker makes one value of the other."""
     try:
-        return type(wanted).__name__ if maker is not None and same(maker(got), wanted) else ""
+        return maker is not None and same(maker(got), wanted)
     except (TypeError, ValueError, OverflowError):
-        return ""
+        return False
 
 
 _MAKERS: dict[str, Any] = {

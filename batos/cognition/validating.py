@@ -117,7 +117,7 @@ def _trial(ctx: Context, kept: Duties) -> Trial:
 async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:
     """Mend a result that is right but for its kind: a list where the example has a tuple, and the like."""
     kind = verdict.kind_wanted
-    if kind not in _WRAPS or ctx.record["kind"] == "install":
+    if not set(kind.split(" of ")) <= set(_WRAPS) or ctx.record["kind"] == "install":
         return None
     names = [str(p["name"]) for p in audit.parameters]
     source = forms.wrapped(audit.source, ctx.brief["selector"], names, kind)

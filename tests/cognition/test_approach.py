@@ -54,3 +54,26 @@ class TestPlan:
         assert told("policy", "function")
         assert told("trial", "method")
         assert [told("trial", "function", count) for count in (1, 2, 3)] == [False, True, False]
+
+    def test_many_are_sampled_where_few_were_wrong(self):
+        """A function whose samples were wrong is sampled twice as often, and at last asked for by its docstring."""
+        settings = Settings(candidates=4)
+        plans = [
+            approach.plan(_brief(), [{"n": 1, "kind": "trial"}] * count, form="function", settings=settings)
+            for count in (1, 2, 3)
+        ]
+        assert [plan.n for plan in plans] == [4, 8, 8]
+        assert [plan.doctests for plan in plans] == [False, False, True]
+        method = approach.plan(_brief(), [{"n": 1, "kind": "trial"}] * 3, form="method", settings=settings)
+        assert (method.n, method.doctests) == (4, False)
+
+    def test_samples_are_cut_where_they_go_round_in_circles(self):
+        """A sample has room for far more than what was written before, never more than the settings allow."""
+
+        def most(source, **settings):
+            before = [{"n": 1, "kind": "trial", "source": source}]
+            return approach.plan(_brief(), before, form="function", settings=Settings(**settings)).most
+
+        assert most("") == 400
+        assert most("x" * 900) == 900
+        assert most("x" * 900, max_new_tokens=500) == 500

@@ -2,6 +2,7 @@
 
 import pytest
 
+from batos.cognition.compare import same
 from batos.cognition.forms import as_method, recursing, repeats, returning, wrapped
 
 
@@ -84,3 +85,25 @@ class TestMends:
         cheat = "def count(self, lst):\n    return 2 if lst == [True,  False, True] else 0\n"
         assert "repeats" in repeats(cheat, ["lst"], examples)
         assert repeats("def count(self, lst):\n    return sum(lst)\n", ["lst"], examples) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "wanted"),
+    [
+        ("int", 4.0, 4),
+        ("int", 4.5, 4.5),
+        ("int", float("inf"), float("inf")),
+        ("int", "7", 7),
+        ("tuple", [1, 2], (1, 2)),
+        ("list of tuple", [[1, 2], [3]], [(1, 2), (3,)]),
+        ("tuple of int", [1.0, 2.5], (1, 2.5)),
+        ("list of str", (1, 2), ["1", "2"]),
+    ],
+)
+def test_a_mended_kind_loses_nothing(kind, given, wanted):
+    """A result is made the kind that the examples have, its items too; a number with a fraction keeps it."""
+    source = wrapped("def f(self, a):\n    return a\n", "f", ["a"], kind)
+    space = {}
+    exec(source, space)
+    got = space["f"](None, given)
+    assert same(got, wanted)

@@ -26,7 +26,11 @@ NEW_VERSION = [
     writes("version_of", "def version_of(self):\n    return 1\n", times=1),
     writes("version_of", "def version_of(self):\n    return 2\n"),
 ]
-RULES = [HELLO, COUNT, BROKEN, RAISES, SLOW, *SLOW_TOO, *REPAIRED, *NEW_VERSION]
+OF_ANOTHER_KIND = [
+    writes("pairs_of", "def pairs_of(self, items):\n    return [[i, x] for i, x in enumerate(items)]\n"),
+    writes("is_set", "def is_set(self, n):\n    return n\n"),
+]
+RULES = [*OF_ANOTHER_KIND, HELLO, COUNT, BROKEN, RAISES, SLOW, *SLOW_TOO, *REPAIRED, *NEW_VERSION]
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,21 @@ class TestTeaching:
         findings = [e["finding"] for e in client.events if e["event"] == "attempt"]
         assert findings == ["triple(5) must give 15, but gave 8"]
 
+    def test_a_result_of_another_kind_is_mended(self, client):
+        """Pairs as lists where the example has tuples are mended by rule, and the provenance says so."""
+        examples = [{"args": [["b", "a"]], "result": [(0, "b"), (1, "a")]}]
+        reply = client.teach("pairs_of", parameters=_named("items"), examples=examples, args=[["x"]])
+        assert (reply["status"], reply["result"]) == ("COMPLETE", [(0, "x")])
+        told = client.ask({"command": "explain", "target_oid": "genesis_obj", "selector": "pairs_of", "version": 1})
+        assert "made the result a list of tuple, as the examples have it" in told["provenance"]["guardian"]["mends"]
+
+    def test_nearly_anything_is_true_and_no_proof(self, client):
+        """A number is only taken for a yes where the examples have a no too."""
+        yes, no = {"args": [3], "result": True}, {"args": [0], "result": False}
+        assert client.teach("is_set", parameters=_named("n"), examples=[yes])["status"] == "FAILED"
+        reply = client.teach("is_set", parameters=_named("n"), examples=[yes, no], args=[5])
+        assert (reply["status"], reply["result"]) == ("COMPLETE", True)
+
     def test_a_message_that_nobody_understands_becomes_a_mandate(self, client):
         """`send` with `learn` starts a cycle and answers as one."""
         client.ask({"command": "remove", "target_oid": "genesis_obj", "selector": "version_of"})
