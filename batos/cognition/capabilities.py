@@ -32,6 +32,8 @@ _GENERIC = _bag(
     "evaluate know see want need like method function value result"
 )
 _PLAIN_NOUNS = _bag("user number text string integer item object person someone n x word list")
+_SOME_THING = re.compile(rf"\b(?:a|an)\s+(?:{'|'.join(sorted(_PLAIN_NOUNS))})\b", re.IGNORECASE)
+_EACH = _bag("each every all any both")
 _NUMERIC = _bag("number n integer count amount times year x y radius value age index limit")
 _WORD = re.compile(r"[^\W\d_]+(?:'s)?")
 _ARGUMENT = re.compile(r"^[ \t]*\*?([A-Za-z_]\w*)(?: \([^)\n]*\))?:[ \t]+(\S.*)$", re.MULTILINE)
@@ -210,6 +212,8 @@ def _missing(item: Capability, count: int) -> str | None:
 def _together(left: list[str], said: str) -> bool:
     """Whether the words that are left stand side by side, few enough to be one value."""
     stands = re.search(r"\s+".join(map(re.escape, left)), said)
+    if _SOME_THING.search(said) or left[0].casefold() in _EACH:
+        return False  # "a text" tells what kind of thing is meant, and gives none
     return len(left) <= 4 and stands is not None and not wording.names_a_kind(left[0], said[: stands.start()])
 
 
