@@ -107,7 +107,7 @@ def judge(problem: Problem, source: str, *, method: bool) -> str:
 
 
 _JUDGE = """
-import io, json, sys
+import ast, io, json, sys
 try:
     import resource
     for kind, most in (("RLIMIT_AS", 2 << 30), ("RLIMIT_CPU", 15), ("RLIMIT_FSIZE", 0)):
@@ -117,7 +117,10 @@ except (ImportError, ValueError):
 asked, out, sys.stdout = json.load(sys.stdin), sys.stdout, io.StringIO()
 space = {"__name__": "solution"}
 try:
-    exec(asked["source"], space)
+    tree = ast.parse(asked["source"])
+    # The model's own tests and calls of it are no part of the function: they may be wrong where it is right.
+    tree.body = [node for node in tree.body if not isinstance(node, (ast.Assert, ast.Expr))]
+    exec(compile(tree, "solution", "exec"), space)
     found = space[asked["selector"]]
 except BaseException:
     out.write("\\nnot parsed")

@@ -60,6 +60,8 @@ class TestJudge:
             ("def double(n):\n    return 4\n", False, "wrong"),
             ("def double(n):\n    raise SystemExit\n", False, "wrong"),
             ("import os\ndef double(n):\n    os._exit(0)\n", False, "wrong"),
+            ("def double(n):\n    return n * 2\n\nassert double(3) == 7\nprint(double())\n", False, ""),
+            ("def double(n):\n    return n\n\nassert double(2) == 4\n", False, "wrong"),
             ("def other(n):\n    return n * 2\n", False, "not parsed"),
             ("def double(n:\n", False, "not parsed"),
         ],
