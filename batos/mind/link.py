@@ -96,14 +96,16 @@ class HostLink:
         """End the host; a later call starts a new one."""
         process, self._process = self._process, None
         self.models, self.asleep, self.loading = [], [], ""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-            self._watcher = None
-        if process is not None:
-            await asyncio.to_thread(process.close)
-        self._fail("the mind host was stopped")
+        watcher, self._watcher = self._watcher, None
+        try:
+            if watcher is not None:
+                watcher.cancel()
+                # Not by suppressing its CancelledError: that would swallow a cancel of the caller too.
+                await asyncio.gather(watcher, return_exceptions=True)
+        finally:
+            if process is not None:
+                await asyncio.to_thread(process.close)
+            self._fail("the mind host was stopped")
 
     def _running(self) -> HostProcess:
         if self._process is not None:

@@ -148,6 +148,19 @@ async def test_idle_models_leave(tmp_path, fake_host):
         await mind.close()
 
 
+async def test_who_stops_a_host_can_be_cancelled(mind):
+    """A cancel while a host is being stopped is not swallowed, and the host ends all the same."""
+    await mind.generate(asked("say one"))
+    pid = mind.statistics()["hosts"]["text"]["pid"]
+    stopping = asyncio.create_task(mind._text.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 async def test_cancelled_task_stops_the_generation(mind):
     """Cancelling the task ends the generation in the host: the next request, behind it in line, is served."""
     task = await begun(mind, "wait")
