@@ -146,6 +146,9 @@ class Model:
     def close(self) -> None:
         """Free the weights."""
         if self.handle:
+            if self._weights is not None:
+                self._weights.release()
+                self._weights = None
             self._lib.llama_model_free(self.handle)
             self.handle = None
 

@@ -58,10 +58,15 @@ class Pageable:
         needed = sum(region.size for region in inner if not region.mapped)
         if shutil.disk_usage(folder).free < needed + SPARE:
             raise OSError(f"{folder} has no room for {needed >> 20} MiB")
-        for region in inner:
-            if not region.mapped:
-                _map_in_place(region, folder)
-        self._regions = inner
+        self._regions: list[Region] = []
+        try:
+            for region in inner:
+                if not region.mapped:
+                    _map_in_place(region, folder)
+                self._regions.append(region)
+        except BaseException:
+            self.release()  # the weights are gone then, and the model can only be closed
+            raise
 
     @property
     def size(self) -> int:
@@ -72,6 +77,13 @@ class Pageable:
         """Let the system have the memory; what is read afterwards comes from the files again."""
         for region in self._regions:
             _libc().madvise(region.start, region.size, mmap.MADV_DONTNEED)
+
+    def release(self) -> None:
+        """Make the memory writable again, with nothing in it: whoever owns it frees it next, and others get it then."""
+        for region in self._regions:
+            if not region.mapped:
+                flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED
+                _libc().mmap(region.start, region.size, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
 
 
 def _whole_pages(region: Region) -> Region:

@@ -1,6 +1,7 @@
 """A model that sleeps, with real weights: its memory is gone, its texts are the same, its next use is no load."""
 
 import os
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -65,6 +66,26 @@ def test_a_larger_context_changes_nothing(engine):
     engine._make_room(5000)
     assert engine._context.cells == 4 * FIRST_CELLS
     assert write(engine, asked()).texts == small.texts
+
+
+SLEEP_AND_FREE = """
+import sys, tempfile
+from contextlib import nullcontext
+from batos.mind import llamacpp
+from batos.mind.protocol import ModelSpec
+llamacpp.platformdirs.user_cache_path = lambda *_, **__: __import__("pathlib").Path(sys.argv[2])
+for _ in range(2):
+    engine = llamacpp.LlamaEngine(ModelSpec(name="m", path=sys.argv[1]), lock=lambda **_: nullcontext())
+    assert engine.sleep()
+    engine.wake()
+    engine.close()
+"""
+
+
+def test_memory_of_a_model_that_slept_is_free_for_others(weights, tmp_path):
+    """Where the weights lie in the heap itself, what sleeping made of them is undone before they are freed."""
+    command = [sys.executable, "-c", SLEEP_AND_FREE, weights(MODEL).path, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=200, env={**os.environ, "MALLOC_MMAP_MAX_": "0"})
 
 
 async def test_models_that_take_turns_sleep_in_between(weights):
