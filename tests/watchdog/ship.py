@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import batos
 from batos.client.sync import SyncClient
-from batos.errors import BatosError
+from batos.errors import BatosError, Unreachable
 from batos.watchdog.files import read_json
 
 from .conftest import alive
@@ -201,6 +201,13 @@ class Ship:
     def ask(self, command: str, **fields: Any) -> dict[str, Any]:
         """Ask the kernel; waits until one answers."""
         return self.client.call(command, timeout=60, **fields)
+
+    def ask_again(self, command: str, **fields: Any) -> dict[str, Any]:
+        """As `ask`, for what may be done twice: a kernel that went away before it answered has a successor."""
+        try:
+            return self.ask(command, **fields)
+        except Unreachable:
+            return self.ask(command, **fields)
 
     def prepare(self) -> None:
         """Start, and make the object that counts."""
