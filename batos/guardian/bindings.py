@@ -176,7 +176,8 @@ class Bindings(Weakening):
         if not call.args and not call.keywords:
             return
         if qualified in known.CHANGES_FIRST_ARGUMENT:
-            self._hold(call.args[:1], handed_over(call)[1:], 0)
+            # The name of an attribute lies nowhere afterwards.
+            self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], 0)
         elif depths.given(call) == 0 and not self._is_known(func, qualified):
             # Nobody knows what becomes part of what.
             self._weaken_all(handed_over(call), 0)
@@ -203,17 +204,20 @@ class Bindings(Weakening):
                 self._weaken_all(values, spread)
 
     def _bind_parameters(self, function: Function, call: ast.Call) -> None:
-        """The parameters of a local function take the least of what it is ever called with."""
-        handed = handed_over(call)
-        if not handed:
-            return
-        given = self._depths.given(call)
-        for arg in parameters(function):
-            key = self._scopes.keys[id(arg)]
-            self._lower(key, given)
-            level = self._depths.levels.get(key, CLEAN)
-            if level < CLEAN:
-                self._weaken_all(handed, level)
+        """The parameters of a local function take the least of what they are ever called with."""
+        if _is_plainly_matched(function, call):
+            for arg, value in _matched(function, call):
+                self._bind_parameter(arg, self._depths.of(value), [value])
+        else:
+            for arg in parameters(function):
+                self._bind_parameter(arg, self._depths.given(call), handed_over(call))
+
+    def _bind_parameter(self, arg: ast.arg, depth: int, values: list[ast.expr]) -> None:
+        key = self._scopes.keys[id(arg)]
+        self._lower(key, depth)
+        level = self._depths.levels.get(key, CLEAN)
+        if level < CLEAN:
+            self._weaken_all(values, level)
 
     def _raise(self, node: ast.Raise) -> None:
         """What an exception carries comes out at the handlers."""
@@ -318,6 +322,21 @@ class Bindings(Weakening):
             return
         for arg in parameters(function):
             self._lower(self._scopes.keys[id(arg)], 0)
+
+
+def _is_plainly_matched(function: Function, call: ast.Call) -> bool:
+    """Whether the text tells which argument goes to which parameter."""
+    args = function.args
+    spread = any(isinstance(value, ast.Starred) for value in call.args) or any(not word.arg for word in call.keywords)
+    return not (spread or args.vararg or args.kwarg)
+
+
+def _matched(function: Function, call: ast.Call) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """Each parameter with the argument that a call hands over to it."""
+    args = function.args
+    yield from zip([*args.posonlyargs, *args.args], call.args, strict=False)
+    named = {word.arg: word.value for word in call.keywords}
+    yield from ((arg, named[arg.arg]) for arg in parameters(function) if arg.arg in named)
 
 
 def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:

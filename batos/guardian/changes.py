@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
-from batos.guardian.depths import CLEAN, element_of
+from batos.guardian.depths import CLEAN, element_of, imported, is_class_name
+from batos.guardian.helpers import with_helpers
 from batos.guardian.strangers import DATA_DUNDERS, Strangers
 from batos.guardian.syntax import METHODS, children, handed_over, parameters, table, walk
 
@@ -52,12 +53,13 @@ class Changes:
     there on anybody may call it.
 
     Args:
-        function: The method.
-        modules: Names that the source around it binds to modules or their functions.
+        method: The method.
+        around: The source that it stands in: its imports, and the functions beside the method.
     """
 
-    def __init__(self, function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[str, str]) -> None:
-        self._depths = depths_of(function, modules)
+    def __init__(self, method: ast.FunctionDef | ast.AsyncFunctionDef, around: ast.Module) -> None:
+        function = with_helpers(method, around)
+        self._depths = depths_of(function, imported(around.body))
         self._scopes = self._depths.scopes
         self._function = function
         self._strangers: Strangers | None = None
@@ -189,6 +191,8 @@ class Changes:
             return self._of_known(call, qualified, given)
         if isinstance(func, ast.Attribute):
             return self._of_method(call, func, given)
+        if self._is_taken_method(func):
+            return ()  # where it was taken says whether it changes anything
         if min(given, depths.of(func)) < CLEAN and not self._is_outside(func):
             return (func, " may change what it is given", _DECIDED_NOT)
         return ()
@@ -202,6 +206,14 @@ class Changes:
         if self._strangers is None:
             self._strangers = Strangers(self._depths, self._function)
         return not self._strangers.reach(func.value if isinstance(func, ast.Attribute) else func)
+
+    def _is_taken_method(self, func: ast.expr) -> bool:
+        """Whether a name stands for nothing but known methods of values, as in `add = rows.append`."""
+        if not isinstance(func, ast.Name):
+            return False
+        scopes = self._scopes
+        binders = [node for node in scopes.binders if scopes.keys[id(node)] == scopes.key(func)]
+        return bool(binders) and all(_takes_method(node, scopes.parents.get(id(node))) for node in binders)
 
     def _of_known(self, call: ast.Call, qualified: str, given: int) -> Words:
         if qualified in known.UNDECIDABLE:
@@ -250,7 +262,7 @@ class Changes:
 
     def _of_method(self, call: ast.Call, func: ast.Attribute, given: int) -> Words:
         depths, name = self._depths, func.attr
-        if depths.is_me(func.value) or _is_super(depths, func.value):
+        if depths.is_me(func.value) or _is_super(depths, func.value) or self._is_parents(call, func):
             # A message to itself: its method keeps the Covenant by itself.
             plain = name in known.READERS or name not in DATA_DUNDERS
             return () if plain else (func, " may change the object", _DECIDED_NOT)
@@ -262,6 +274,14 @@ class Changes:
         if (base == CLEAN and given == CLEAN) or self._is_outside(func):
             return ()
         return (func, " may change the object", _DECIDED_NOT)
+
+    def _is_parents(self, call: ast.Call, func: ast.Attribute) -> bool:
+        """Whether the method of a class of this source is called for `self`: `Parent.method(self)`."""
+        depths, base = self._depths, func.value
+        if not isinstance(base, ast.Name) or not call.args or not depths.is_me(call.args[0]):
+            return False
+        known_elsewhere = base.id in known.TYPES or known.is_exception(base.id) or depths.qualified(base) != base.id
+        return is_class_name(base.id) and not known_elsewhere and func.attr not in known.MUTATORS
 
     def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> Words:
         if base == 0:
@@ -282,6 +302,12 @@ _RULES = table(
     _of_augmented="AugAssign",
     _of_call="Call",
 )
+
+
+def _takes_method(target: ast.AST, above: ast.AST | None) -> bool:
+    if not isinstance(above, ast.Assign) or target not in above.targets:
+        return False
+    return isinstance(above.value, ast.Attribute) and above.value.attr in known.MUTATORS | known.READERS
 
 
 def _is_super(depths: Depths, node: ast.expr) -> bool:

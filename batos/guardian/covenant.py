@@ -6,7 +6,6 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian.changes import Changes
-from batos.guardian.depths import imported
 from batos.guardian.findings import Finding
 from batos.guardian.paths import Exit, unflagged_exits
 from batos.guardian.syntax import METHODS
@@ -56,13 +55,12 @@ def _has_receiver(method: Method) -> bool:
 
 def violations(tree: ast.Module) -> list[Finding]:
     """Find each way out of a source's methods that may leave a change without the flag."""
-    modules = imported(tree.body)
-    return [finding for method in methods_of(tree) for finding in _of_method(method, modules)]
+    return [finding for method in methods_of(tree) for finding in _of_method(method, tree)]
 
 
-def _of_method(method: Method, modules: dict[str, str]) -> Iterator[Finding]:
+def _of_method(method: Method, tree: ast.Module) -> Iterator[Finding]:
     me = receiver_of(method)
-    changes = Changes(method, modules)
+    changes = Changes(method, tree)
     place = changes.rebinding
     if place is not None:
         line, column = getattr(place, "lineno", method.lineno), getattr(place, "col_offset", 0)

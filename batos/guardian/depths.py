@@ -88,12 +88,12 @@ class Depths:
     def _qualify(self, node: ast.AST) -> str:
         if isinstance(node, ast.Attribute):
             base = self.qualified(node.value) if isinstance(node.value, (ast.Name, ast.Attribute)) else ""
-            return f"{base}.{node.attr}" if base in self._module_names else ""
+            return f"{base}.{node.attr}".removeprefix("builtins.") if base in self._module_names else ""
         if not isinstance(node, ast.Name):
             return ""
         key = self._keys.get(id(node), "")
         if node.id in self.modules and key not in self.scopes.assigned:
-            return self.modules[node.id]
+            return self.modules[node.id].removeprefix("builtins.")
         return "" if key in self.scopes.bound else node.id
 
     # --- the depth of an expression
@@ -187,6 +187,9 @@ class Depths:
         if qualified == "sum":
             # Where there is nothing to add, it gives what it was to begin with.
             return min(copy_of(self.given(call)), self.least(handed_over(call)[1:]))
+        if qualified == "getattr" and not any(isinstance(node, ast.Starred) for node in call.args):
+            # What lies under a name has nothing of the name in it.
+            return min(element_of(self.least(call.args[:1])), self.least(call.args[2:]))
         if qualified == "json.loads":
             return element_of(self.least(keyword.value for keyword in call.keywords))
         if qualified and not self._is_unknown_class(qualified):

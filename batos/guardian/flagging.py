@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from batos.guardian.changes import Changes
 from batos.guardian.covenant import Method, flag_of, methods_of, receiver_of
-from batos.guardian.depths import imported
 from batos.guardian.edits import Draft
 from batos.guardian.paths import Exit, is_flag, unflagged_exits
 from batos.guardian.scopes import Scopes
@@ -38,7 +37,7 @@ def _flag(source: str, place: int, *, last_resort: bool) -> tuple[str, list[str]
     """Mend every way out of one method that misses the flag, as far as one edit for each can."""
     tree = parse(source)
     method = methods_of(tree)[place]
-    changes = Changes(method, imported(tree.body))
+    changes = Changes(method, tree)
     exits = unflagged_exits(method, changes, receiver_of(method)) if changes else []
     if not exits:
         return source, []

@@ -6,7 +6,6 @@ import ast
 
 from batos.guardian.changes import Changes
 from batos.guardian.covenant import methods_of
-from batos.guardian.depths import imported
 from batos.guardian.paths import is_flag
 from batos.guardian.slot_names import slots_of
 from batos.guardian.syntax import Unreadable, parse, walk
@@ -18,7 +17,7 @@ def is_idle(tree: ast.Module) -> bool:
     if method is None or not _flags(method):
         return False
     # The flag is an assignment below self, too: is there any other change?
-    return not Changes(method, imported(tree.body)).beside(_flags(method))
+    return not Changes(method, tree).beside(_flags(method))
 
 
 def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
