@@ -6,11 +6,14 @@ import contextlib
 import copy
 import re
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.guardian.grammar import ANY, BESIDE, CHANGES, FLAG, HELPERS, LEAVING, LISTS, LOCAL, MAPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from random import Random
 
 MODULES = ["bisect", "collections", "contextlib", "copy", "functools", "heapq", "itertools", "operator", "random"]
@@ -51,6 +54,10 @@ def _wanted(draw: Random, body: str, texts: str = HELPERS) -> list[str]:
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+ROOM = 1 << 30
+"""Bytes that a method may take."""
 
 
 class Endless(BaseException):
@@ -248,11 +255,28 @@ def _too_long(*_: object) -> None:
     raise Endless
 
 
+@contextlib.contextmanager
+def _little_memory() -> Iterator[None]:
+    """Within it a text that grows without end is a MemoryError, where the system has such limits."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def run(source: str) -> tuple[Witness, str] | None:
     """Run a method on a new object.
 
     Returns:
-        The object, and what the method answered or raised, as text; None where that took too long.
+        The object, and what the method answered or raised, as text; None where that took too long or too much memory.
     """
     import random
 
@@ -263,8 +287,9 @@ def run(source: str) -> tuple[Witness, str] | None:
     before = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, 2.0)
     try:
-        with contextlib.redirect_stdout(None):
+        with contextlib.redirect_stdout(None), _little_memory():
             answer = f"answers {scope['go'](witness)!r}"
+            witness.state()
     except (Endless, MemoryError, RecursionError):
         return None
     except BaseException as error:
