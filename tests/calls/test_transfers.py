@@ -108,7 +108,7 @@ class Bank:
 
 async def test_the_sum_never_changes(image):
     """After 8 clients with errors, time-outs, cancels and killed workers, the sum is what it was and no done move is lost."""
-    sandbox = Sandbox(pool=4, limits=Limits(seconds=0.5))
+    sandbox = Sandbox(pool=4, limits=Limits(seconds=2))
     await sandbox.start()
     bank = Bank(image, Caller(image, sandbox, no_primitive, retries=30), sandbox)
 
@@ -147,7 +147,7 @@ async def test_no_increment_is_lost(image, sandbox):
 )
 async def test_half_a_transfer_is_none(image, mood, error):
     """A call that ends in the middle leaves both accounts untouched."""
-    sandbox = Sandbox(pool=2, limits=Limits(seconds=0.4))
+    sandbox = Sandbox(pool=2, limits=Limits(seconds=1.5))
     await sandbox.start()
     bank = Bank(image, Caller(image, sandbox, no_primitive, retries=1), sandbox)
     try:
