@@ -44,7 +44,7 @@ def figures(lines: list[Line], model: str, direct_model: str) -> list[Figure]:
     both = [(missions[task], direct[task]) for task in sorted(missions.keys() & direct.keys())]
     if not both:
         return []
-    return [*_solved(both, model, direct_model), *_costs(both)]
+    return [*_solved(both, model, direct_model), *_costs(both, same=model == direct_model)]
 
 
 def interval(differences: list[int], seed: int = 0) -> tuple[float, float]:
@@ -82,7 +82,8 @@ def _losses(both: list[tuple[Line, Line]], arm: int) -> str:
     return ", ".join(f"{count} {loss}" for loss, count in counted.most_common()) or "none"
 
 
-def _costs(both: list[tuple[Line, Line]]) -> list[Figure]:
+def _costs(both: list[tuple[Line, Line]], *, same: bool) -> list[Figure]:
+    """What a solved problem costs; tokens of other weights are reported beside, not judged."""
     n = len(both)
     per_solved = [
         sum(pair[arm]["tokens"] for pair in both) / max(1, sum(not pair[arm]["loss"] for pair in both))
@@ -96,7 +97,7 @@ def _costs(both: list[tuple[Line, Line]]) -> list[Figure]:
         Figure(
             "completion tokens a solved problem, to the direct call's",
             per_solved[0] / max(1.0, per_solved[1]),
-            5,
+            5 if same else None,
             note=note,
         ),
         Figure("time outside model and sandbox", 100 * outside / max(cycle, 1e-9), 3, unit="%"),
