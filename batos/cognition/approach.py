@@ -66,8 +66,9 @@ def plan(brief: briefs.Brief, attempts: list[dict[str, Any]], *, form: Form, set
         return Plan(form, 0.0, settings.candidates, finding=True)  # the method that is there is to be mended
     told = form == "method" or last.get("kind") != "trial" or len(attempts) % 2 == 0
     late, wrong = len(attempts) > 2, form == "function" and last.get("kind") == "trial"
-    # A text that goes round in circles is far longer than what was written so far.
-    most = max(_SHORT, *(len(attempt.get("source", "")) for attempt in attempts))
+    # A text that goes round in circles is far longer than what was written so far, and often cut off in the middle.
+    whole = [len(attempt.get("source", "")) for attempt in attempts if attempt.get("kind") != "syntax"]
+    most = max([_SHORT, *whole])
     return Plan(
         form,
         _HOT if late else _SAMPLED,

@@ -1,8 +1,9 @@
-"""A text that is being written, token by token: stop words, half characters, streaming. No engine in particular."""
+"""A text that is being written, token by token: stop words, half characters, circles, streaming. No engine in particular."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from batos.mind.protocol import GenerateRequest
 
 SAMPLED_TEMPERATURE = 0.7
+
+_NUMBER = re.compile(r"\d+")
+_LETTER = re.compile(r"[^\W\d_]")
+_CIRCLE_LINES, _ROUNDS, _LONGEST_CIRCLE = 24, 6, 8
 
 
 class Draft:
@@ -44,7 +49,7 @@ class Draft:
         return bool(self.finish)
 
     def add(self, piece: bytes) -> None:
-        """Take the bytes of one more token; a stop word in them ends the draft."""
+        """Take the bytes of one more token; a stop word in them ends the draft, and so does a text that goes round in circles."""
         self.tokens += 1
         fresh = self._decoder.decode(piece)
         before = len(self._text)
@@ -53,6 +58,8 @@ class Draft:
         if found is not None:
             self._text = self._text[:found]
             self._close("stop")
+        elif "\n" in fresh and goes_round(self._text):
+            self._close("loop")
         else:
             self._send(len(self._text) - self._held_back())
 
@@ -78,6 +85,21 @@ class Draft:
         if upto > self._sent and self._on_text is not None:
             self._on_text(self._text[self._sent : upto])
         self._sent = max(self._sent, upto)
+
+
+def goes_round(text: str) -> bool:
+    """Whether a text ends with the same few lines again and again, numbers aside; a small model never leaves that again.
+
+    Lines without letters may be a table and are let be.
+    """
+    lines = [_NUMBER.sub("0", line.strip()) for line in text.rsplit("\n", _ROUNDS * _LONGEST_CIRCLE + 1)[1:-1]]
+    for size in range(1, _LONGEST_CIRCLE + 1):
+        tail = lines[-max(_CIRCLE_LINES // size, _ROUNDS) * size :]
+        if len(tail) < max(_CIRCLE_LINES, _ROUNDS * size):
+            return False
+        if tail[size:] == tail[:-size] and _LETTER.search("".join(tail[:size])):
+            return True
+    return False
 
 
 def _overlap(text: str, word: str) -> int:

@@ -60,7 +60,7 @@ class GenerateReply:
 
     Args:
         texts: The answers, `n` of them, without the prefill.
-        finish: For each text why it ended: `stop` or `length`.
+        finish: For each text why it ended: `stop`, `length`, or `loop` where it went round in circles.
         model: Name of the model.
         model_sha256: Digest of its weights, empty where there are none.
         adapter: Name and digest of the adapter that was used, empty without one.

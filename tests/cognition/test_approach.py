@@ -77,3 +77,5 @@ class TestPlan:
         assert most("") == 400
         assert most("x" * 900) == 900
         assert most("x" * 900, max_new_tokens=500) == 500
+        looped = [{"n": 1, "kind": "syntax", "source": "x" * 9000}]
+        assert approach.plan(_brief(), looped, form="function", settings=Settings()).most == 400

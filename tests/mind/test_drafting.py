@@ -2,10 +2,11 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batos.mind.drafting import SAMPLED_TEMPERATURE, Draft, samplings
+from batos.mind.drafting import SAMPLED_TEMPERATURE, Draft, goes_round, samplings
 from batos.mind.protocol import GenerateRequest
 
 TEXT = st.text(st.sampled_from("ab`\nä→🧱"), max_size=40)
@@ -69,3 +70,38 @@ def test_samplings_differ_within_a_batch(n, temperature, seed):
     assert [own for _, own in made] == list(range(seed, seed + n))
     assert made[0][0] == temperature
     assert all(t == (temperature or SAMPLED_TEMPERATURE) for t, _ in made[1:])
+
+
+CIRCLES = {
+    "one line": "    x = x + 1\n" * 30,
+    "numbers that grow": "".join(f"    if n == {n}:\n        return {n * n}\n" for n in range(20)),
+    "five lines": "for a in b:\n    c(a)\n\n    d(a)\n# again\n" * 8,
+}
+STRAIGHT = {
+    "a table": "PRIMES = [\n" + "".join(f"    {n},\n" for n in range(60)) + "]\n",
+    "names": "".join(f"    '{chr(97 + n % 26)}{chr(97 + n // 26)}': {n},\n" for n in range(60)),
+    "a few alike": "    x = x + 1\n" * 20,
+    "code": "def f(n):\n    if n < 2:\n        return n\n    return f(n - 1) + f(n - 2)\n",
+}
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_a_text_that_goes_round_in_circles_ends(name):
+    """The same few lines again and again end a draft, whatever numbers are in them."""
+    assert goes_round(CIRCLES[name])
+    draft = Draft()
+    for piece in itertools.cycle(CIRCLES[name].encode().splitlines(keepends=True)):
+        draft.add(piece)
+        if draft.done:
+            break
+    assert draft.finish == "loop"
+    assert draft.tokens <= 48
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_a_text_that_only_looks_so_goes_on(name):
+    """Tables of numbers, lines that differ in words and short repetitions are no circles."""
+    draft = Draft()
+    for piece in STRAIGHT[name].encode().splitlines(keepends=True):
+        draft.add(piece)
+    assert not draft.done
