@@ -6,7 +6,6 @@ Run as `python -m batos.bench.minds_peer llama.cpp|transformers|tar PATH …`; i
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tarfile
@@ -15,8 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batos.mind.courtesy import step_back
 from batos.mind.llama_native import library
-from batos.mind.process import NICENESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +76,7 @@ def swap_by_tar(archive: str) -> None:
 
 def main() -> None:
     """Answer each line, a number of tokens, with how many came and the seconds."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)  # as the mind host has it, so that whatever else runs hinders both alike
+    step_back(0)  # as the mind host does, so that whatever else runs hinders both alike
     kind, path = sys.argv[1:3]
     if kind != "transformers":
         library()  # loaded as ours is, without what crashes; the original had its libraries loaded before a swap too

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from batos.codec import CodecError
 from batos.errors import ModelError
+from batos.mind.courtesy import step_back
 from batos.mind.device import SPIN_COUNT
 from batos.mind.frames import read_frame, write_frame
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _ROOT = Path(__file__).resolve().parents[2]
-NICENESS = 5
 _LAST_LINES = 20
 
 
@@ -65,9 +65,7 @@ class HostProcess:
             )
         except OSError as error:
             raise ModelError(f"the mind host cannot be started: {error}") from None
-        if hasattr(os, "setpriority"):
-            with contextlib.suppress(OSError):  # messages go before thinking where both want the same core
-                os.setpriority(os.PRIO_PROCESS, self._child.pid, NICENESS)
+        step_back(self._child.pid)
         self._threads = [
             threading.Thread(target=run, name=f"batos-mind-{name}", daemon=True)
             for name, run in (("in", self._read), ("out", self._write), ("log", self._log))
