@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from batos.errors import BatosError, NoWeights, UnknownTarget
 from batos.image import blobs, minds
 from batos.mind import select, sources
+from batos.mind.catalog import find
 from batos.mind.protocol import AdapterSpec
 
 if TYPE_CHECKING:
     from batos.image.store import Image
+    from batos.mind.catalog import FileEntry
     from batos.mind.protocol import ModelSpec
     from batos.settings import Settings
 
@@ -150,15 +152,23 @@ class Provision:
     def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):
             return select.resolve(self._settings, name)
+        files = find(name).files
         sha256 = select.digest_of(name)
         try:
-            path = blobs.path(self._image, name)
+            path = self._from_image(name, sha256, files)
         except (UnknownTarget, NoWeights):
-            file = self._fetch(name)
+            fetched = self._fetch(name)
             self._states[name] = {"state": "entering"}
-            blobs.adopt_file(self._image, file, sha256=sha256, name=name)
-            path = blobs.path(self._image, name)
+            if len(files) == 1:
+                blobs.adopt_file(self._image, fetched, sha256=sha256, name=name)
+            else:
+                digests = {file.path: file.sha256 for file in files}
+                blobs.adopt_folder(self._image, fetched, digests=digests, name=name)
+            path = self._from_image(name, sha256, files)
         return select.spec_of(name, path, sha256)
+
+    def _from_image(self, name: str, sha256: str, files: tuple[FileEntry, ...]) -> Path:
+        return blobs.path(self._image, name) if len(files) == 1 else self._laid_out(name, sha256)
 
     def _fetch(self, name: str) -> Path:
         said = 0.0

@@ -1,11 +1,16 @@
 """Weights in the image: 4-bit folders are made once and stay, adapters lie ready, nothing is left behind."""
 
+import math
+from pathlib import Path
+
 import pytest
 
 from batos.image import blobs, migrations
 from batos.image.store import Image
 from batos.kernel.provision import Provision
+from batos.mind.service import HostMind
 from batos.settings import Settings
+from tests.memory.weights import MODEL, embedding_cache
 
 
 @pytest.fixture
@@ -82,3 +87,24 @@ async def test_the_image_names_a_personas_model(home):
         assert await kernel.provision.model_name("BRICK") == "tiny.gguf"
         bare = Provision(kernel.image, Settings(home=home))
         assert await bare.model_name("BRICK") == "mine"
+
+
+@pytest.mark.real
+async def test_the_embedding_model_enters_the_image_and_embeds(tmp_path):
+    """A model of several files enters the image whole, is laid out from there, and the host embeds with it; also without the cache."""
+    cache = embedding_cache()
+    for weights_cache in (cache, tmp_path / "empty"):
+        settings = Settings(home=tmp_path, weights_cache=weights_cache)
+        image = Image(settings.image_path, settings.blob_path)
+        migrations.migrate(image)
+        provision = Provision(image, settings)
+        mind = HostMind(provision.spec, embedding=MODEL)
+        try:
+            owl, bird, tax = await mind.embed(["an owl", "a bird of the night", "the tax on wine"])
+            assert math.dist(owl, bird) < math.dist(owl, tax)
+            assert blobs.verify(image, MODEL) is None
+            assert image.blob_dir in Path((await provision.spec(MODEL)).path).parents
+        finally:
+            await mind.close()
+            provision.close()
+            await image.close()
