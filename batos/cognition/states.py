@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -209,7 +210,8 @@ async def synthesizing(ctx: Context) -> Step:
         selector=brief["selector"],
     )
     reply = await ctx.services.mind.generate(request, ctx.on_token)
-    sources = list(dict.fromkeys(_source(text, brief, form, opening) for text in reply.texts))
+    copies = Counter(_source(text, brief, form, opening) for text in reply.texts)
+    sources = list(copies)
     author = {
         "persona": ctx.record["persona"],
         "model": reply.model,
@@ -227,7 +229,12 @@ async def synthesizing(ctx: Context) -> Step:
     used = len(context) - reply.dropped
     return Step(
         "VALIDATING",
-        data={"candidates": sources, "author": author, "generated_artifact": sources[0]},
+        data={
+            "candidates": sources,
+            "copies": list(copies.values()),
+            "author": author,
+            "generated_artifact": sources[0],
+        },
         events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
         log=[("ARTIFACT_GENERATED", {"artifact_type": "code", "context_used": used, "candidates": len(sources)})],
     )

@@ -40,11 +40,15 @@ Finding = briefs.Finding
 async def validating(ctx: Context) -> Step:
     """Audit and try each candidate; of those that pass one goes on, else the best finding goes back."""
     passed: list[_Passed] = []
+    copies: list[int] = []
     findings: list[Finding] = []
-    for source in ctx.data["candidates"]:
+    sources = ctx.data["candidates"]
+    # A cycle of an older build has not counted them.
+    for source, times in zip(sources, ctx.data.get("copies") or [1] * len(sources), strict=True):
         checked = await _check(ctx, source)
         if isinstance(checked, _Passed):
             passed.append(checked)
+            copies.append(times)
         else:
             findings.append(checked)
     if not passed:
@@ -52,7 +56,7 @@ async def validating(ctx: Context) -> Step:
     chosen = passed[0]
     if len(passed) > 1:
         inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
-        place, record = await vote(ctx, [item.audit.source for item in passed], inputs)
+        place, record = await vote(ctx, [item.audit.source for item in passed], inputs, copies)
         chosen = passed[place]
         if record is not None:
             chosen.verdict.evidence.append(record)

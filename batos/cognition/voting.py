@@ -16,13 +16,16 @@ Outcomes = list[tuple[bool, Any]]
 """For each input whether the call came back, and with what."""
 
 
-async def vote(ctx: Context, sources: list[str], inputs: list[list[Any]]) -> tuple[int, dict[str, Any] | None]:
+async def vote(
+    ctx: Context, sources: list[str], inputs: list[list[Any]], copies: list[int]
+) -> tuple[int, dict[str, Any] | None]:
     """Choose among candidates.
 
     Args:
         ctx: The cycle.
         sources: Candidates that may be installed, the preferred one first.
         inputs: Positional arguments, a list for each call.
+        copies: How often each was written; so many votes it has.
 
     Returns:
         The place of the chosen one, and the record for the evidence; None where there was nothing to vote on.
@@ -38,11 +41,13 @@ async def vote(ctx: Context, sources: list[str], inputs: list[list[Any]]) -> tup
                 break
         else:
             groups.append([place])
-    best = max(groups, key=lambda group: (_does_something(outcomes[group[0]]), len(group), -group[0]))
+    votes = [sum(copies[place] for place in group) for group in groups]
+    number = max(range(len(groups)), key=lambda n: (_does_something(outcomes[groups[n][0]]), votes[n], -groups[n][0]))
+    best = groups[number]
     record = {
         "kind": "vote",
-        "candidates": len(sources),
-        "alike": len(best),
+        "candidates": sum(copies),
+        "alike": votes[number],
         "inputs": len(inputs),
         "note": "A vote among candidates on generated inputs, not a proof.",
         "passed": True,

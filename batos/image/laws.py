@@ -50,10 +50,11 @@ def calls(view: View, ref: Ref, selector: str) -> list[Row]:
 
 
 def add_example(view: View, ref: Ref, selector: str, example: Row) -> None:
-    """Make an example permanent; it takes the place of one for the same arguments."""
+    """Make an example permanent; it takes the place of one for the same arguments, and of a call with them that was kept."""
     kept = _load(view, ref, selector)
     others = [old for old in kept["examples"] if _call(old) != _call(example)]
-    _store(view, ref, selector, {**kept, "examples": [*others, example][-EXAMPLES:]})
+    calls = kept["calls"] if example.get("steps") else [old for old in kept["calls"] if _call(old) != _call(example)]
+    _store(view, ref, selector, {"examples": [*others, example][-EXAMPLES:], "calls": calls})
 
 
 def add_call(view: View, ref: Ref, selector: str, call: Row) -> None:

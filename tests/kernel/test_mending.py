@@ -17,6 +17,7 @@ RULES = [
     writes("roman", HARMFUL, times=1),
     writes("roman", BETTER),
     writes("strict", BETTER.replace("roman", "strict")),
+    writes("numeral", BETTER.replace("roman", "numeral")),
     writes("share", SAFE),
     writes("hopeless", HOPELESS),
 ]
@@ -64,6 +65,18 @@ class TestCorrecting:
         assert provenance["origin"] == "correction"
         assert {run["kind"] for run in provenance["evidence"]} >= {"law", "example"}
         assert findings == []
+
+    def test_a_correction_outweighs_what_was_answered_before(self, client, until):
+        """A wrong answer that was kept as a good call does not hold up the correction of that very answer."""
+        _install(client, "numeral", ROMAN.replace("roman", "numeral"))
+        kept = client.ask({"command": "status"})["repair"]["kept_calls"]
+        assert [client.call("numeral", n)["result"] for n in (4, 3)] == ["IIII", "III"]
+        until(lambda: client.ask({"command": "status"})["repair"]["kept_calls"] >= kept + 2, "calls that were kept")
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "numeral", "args": [4], "result": "IV"}
+        reply = client.ask(told)
+        assert (reply["status"], reply["installed"]) == ("COMPLETE", True)
+        evidence = _history(client, "numeral")["versions"][-1]["provenance"]["evidence"]
+        assert [run["kind"] for run in evidence] == ["law", "good call"]
 
     def test_a_law_binds_the_architect_too(self, client):
         """Own source that breaks a permanent example is refused, until the example is corrected."""
