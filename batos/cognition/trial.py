@@ -45,11 +45,13 @@ class Duties:
         examples: Its permanent examples; they stand above those of the brief.
         calls: Calls of it that came out well, each to be made again at its moment.
         failed: Calls that raised, which must come back.
+        active: The source that made the good calls, whose changes they must go on making; empty: not asked for.
     """
 
     examples: tuple[dict[str, Any], ...] = ()
     calls: tuple[dict[str, Any], ...] = ()
     failed: tuple[dict[str, Any], ...] = ()
+    active: str = ""
 
 
 class Trial:
@@ -191,6 +193,8 @@ class Trial:
             if kind == "good call" and not same(call["result"], outcome.result):
                 shown_call = show_call(self._selector, args, kwargs)
                 finding = f"{shown_call} gave {shown(call['result'])} so far and must go on so, but gave {shown(outcome.result)}"
+            elif kind == "good call" and self._duties.active:
+                finding = await self._other_changes(call, overlay)
         except UnknownTarget:
             record["skipped"] = "its moment was packed away"
         except CodeError as error:
@@ -198,6 +202,23 @@ class Trial:
             finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + _at_line(record["got"])
         record["passed"] = not finding
         return finding
+
+    async def _other_changes(self, call: dict[str, Any], overlay: Overlay) -> str:
+        """What a good call changes otherwise than the active method does at the same moment."""
+        before = Overlay(self._image, at=call["tid"], selector=self._selector)
+        args, kwargs = call["args"], call["kwargs"]
+        try:
+            await self._sandbox.call(
+                before, call["receiver"], self._selector, args, kwargs, source=self._duties.active, fixed=True
+            )
+        except CodeError:
+            return ""  # the active method fails there: nothing to go by
+        for ref in before.writes.keys() | overlay.writes.keys():
+            old, new = before.writes.get(ref, {}), overlay.writes.get(ref, {})
+            for name in sorted(old.keys() | new.keys()):
+                if name not in old or name not in new or not same(old[name], new[name]):
+                    return f"{show_call(self._selector, args, kwargs)} must leave {name} as it did so far"
+        return ""
 
     async def _rehearse(self, source: str, evidence: list[dict[str, Any]], *, must_change: bool) -> str:
         """Make the brief's call; one that changes the object is made twice, so that the second sees the first's effect."""

@@ -104,7 +104,8 @@ def duties(view: View, target: Ref, selector: str, kind: str) -> Duties:
         return Duties(law)
     active = dispatch.look(view, target, selector)
     failed = tuple(failures.of_source(view, selector, active.sha256)[:_FAILED_CALLS])
-    return Duties(law, tuple(laws.calls(view, target, selector)), failed if kind == "repair" else ())
+    good = tuple(laws.calls(view, target, selector))
+    return Duties(law, good, failed if kind == "repair" else (), active.source)
 
 
 async def still_right(ctx: Context, source: str) -> Verdict:

@@ -12,6 +12,9 @@ SAFE = (
     "def share(self, n):\n    self.shares = getattr(self, 'shares', 0) + 1\n    self._p_changed = True\n"
     "    return 12 / n if n else 0.0\n"
 )
+TALLY = "def tally(self, n):\n    self.tallied = getattr(self, 'tallied', 0) + 1\n    self._p_changed = True\n    return 12 / n\n"
+FORGETS = "def tally(self, n):\n    return 12 / n if n else 0.0\n"
+KEEPS = TALLY.replace("12 / n", "12 / n if n else 0.0")
 HOPELESS = "def hopeless(self, n):\n    raise ValueError('always')\n"
 RULES = [
     writes("roman", HARMFUL, times=1),
@@ -19,6 +22,8 @@ RULES = [
     writes("strict", BETTER.replace("roman", "strict")),
     writes("numeral", BETTER.replace("roman", "numeral")),
     writes("share", SAFE),
+    writes("tally", FORGETS, times=1),
+    writes("tally", KEEPS),
     writes("hopeless", HOPELESS),
 ]
 
@@ -125,6 +130,18 @@ class TestFailing:
         assert sorted({run["kind"] for run in evidence}) == ["failed call", "good call"]
         assert all(run["passed"] for run in evidence)
         assert client.ask({"command": "replay", "failure": listed[0]["failure"]})["reproduced"] is True
+
+    def test_a_repair_keeps_what_good_calls_changed(self, client, until):
+        """A repair that answers right and no longer keeps what the method kept is refused; the next one keeps it."""
+        _install(client, "tally", TALLY)
+        kept = client.ask({"command": "status"})["repair"]["kept_calls"]
+        assert client.call("tally", 3)["result"] == 4.0
+        until(lambda: client.ask({"command": "status"})["repair"]["kept_calls"] > kept, "a call that was kept")
+        for _ in range(2):
+            client.call("tally", 0)
+        until(lambda: len(_history(client, "tally")["versions"]) == 2, "the repair")
+        assert client.call("tally", 0)["result"] == 0.0
+        assert client.ask({"command": "inspect", "target_oid": "genesis_obj"})["slots"]["tallied"] == 2
 
     def test_a_wrong_call_is_no_failure_of_the_method(self, client, until):
         """Calls with the wrong number of arguments never start a repair."""
