@@ -167,8 +167,13 @@ class ContextTooLong(ModelSideError):
 
 
 class CodeError(BatosError):
-    """Generated or installed code is at fault."""
+    """Generated or installed code is at fault.
 
+    Attributes:
+        moment: The tid of the image that a failed call saw; empty where it is not known.
+    """
+
+    moment = ""
     hint_default = "Look at the method's source with `history`, then `correct` or `rollback` it."
 
 

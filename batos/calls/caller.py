@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from batos.calls.lessons import Asker, Budget, Learn, Lessons, Unlearned
 from batos.calls.overlay import NEW_OBJECTS, Capabilities, Opening, Overlay, opening
 from batos.codec import Ref
-from batos.errors import BadField, BatosError, CodeError, Conflict, MessageNotUnderstood, NotAllowed
+from batos.errors import BadField, CodeError, Conflict, MessageNotUnderstood, NotAllowed
 from batos.image import dispatch, failures
 
 if TYPE_CHECKING:
@@ -181,6 +181,9 @@ class Caller:
                 self._counts["conflicts"] += 1
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
                 attempt += 1
+            except CodeError as error:
+                error.moment = overlay.tid
+                raise
             else:
                 result = overlay.settled(outcome.result) if at is None else overlay.described(outcome.result)
                 return Sent(result, done, outcome.output)
@@ -193,7 +196,7 @@ class Caller:
 
     async def _record(
         self,
-        error: BatosError,
+        error: CodeError,
         ref: Ref,
         selector: str,
         args: list[Any],
@@ -212,7 +215,8 @@ class Caller:
             "line": error.details.get("line"),
             "traceback": error.details.get("traceback"),
             "time": datetime.now(UTC).isoformat(),
-            "tid": self._image.statistics()["tid"],
+            # What the call saw, not what others have written since.
+            "tid": error.moment or self._image.statistics()["tid"],
         }
         error.details["failure"] = (
             await self._image.transact(failures.record, post_mortem, note=f"failure of {selector}")

@@ -144,9 +144,8 @@ def _install(view: View, ctx: Context) -> int:
         signature=verdict["signature"],
         summary=verdict["summary"] or _summary(brief),
     )
-    catalog.index_capability(
-        view, ctx.target.hex, brief["selector"], verdict["signature"], verdict["summary"], brief.get("intent") or ""
-    )
+    about = (brief["selector"], verdict["signature"], verdict["summary"], brief.get("intent") or "")
+    catalog.index_capability(view, ctx.target.hex, *about, source=ctx.data["generated_artifact"])
     if brief.get("intent") and record["kind"] == "mission":
         cycles.remember_words(view, brief["intent"], ctx.target.hex, _remembered(brief))
     return int(installed.version)

@@ -75,7 +75,8 @@ def rollback(view: View, target: str | Ref, selector: str, version: int) -> int:
     obj = view.resolve(target)
     installed = methods.rollback(view, obj, selector, version)
     intent = (installed.provenance.get("mission_brief") or {}).get("intent") or ""
-    catalog.index_capability(view, view.ref(obj).hex, selector, installed.signature, installed.summary, intent)
+    about = (selector, installed.signature, installed.summary, intent)
+    catalog.index_capability(view, view.ref(obj).hex, *about, source=installed.source)
     return int(installed.version)
 
 

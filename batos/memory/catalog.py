@@ -7,6 +7,7 @@ What is stored, and where, is told in `records`; how a search ranks, in `recall`
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from batos.image import lookup
@@ -168,8 +169,11 @@ def weave(view: View, item: Draft, digest: bytes, vectors: Sequence[Sequence[flo
     return True
 
 
+_DOCSTRING = re.compile(r'\bdef\s+\w+\s*\(.*?:\s*[rR]?("""|\'\'\')(.*?)\1', re.DOTALL)
+
+
 def index_capability(  # the parts of a method, in the order of their names everywhere
-    view: View, target_oid: str, selector: str, signature: str, summary: str, intent: str
+    view: View, target_oid: str, selector: str, signature: str, summary: str, intent: str, source: str = ""
 ) -> None:
     """Learn what a method is for, so that it is found by meaning; again for a new version.
 
@@ -180,8 +184,14 @@ def index_capability(  # the parts of a method, in the order of their names ever
         signature: Its parameters, in brackets.
         summary: What it says of itself.
         intent: The Architect's words that it was made from.
+        source: Its source text, for all that its docstring says.
     """
-    says = [line for line in dict.fromkeys([summary.strip(), intent.strip()]) if line]
+    # By a pattern: generated code is parsed in workers alone.
+    documented = _DOCSTRING.search(source)
+    says = [summary.strip(), documented[2].strip() if documented else "", intent.strip()]
+    if says[1].startswith(says[0]):
+        says[0] = ""
+    says = [line for line in dict.fromkeys(says) if line]
     text = "\n".join([f"{selector}{signature}", *says])
     fields = {"kind": METHOD, "target": target_oid, "selector": selector, "signature": signature, "summary": summary}
     index_document(view, _method_id(target_oid, selector), text, fields)

@@ -210,6 +210,19 @@ class TestCapabilities:
         assert [hit["selector"] for hit in both] == ["greet_user", "report_the_current_system_time"]
         assert 1 > both[0]["score"] > both[1]["score"] > 0
 
+    def test_the_whole_docstring_counts(self, image: Image, target: Ref) -> None:
+        """What a docstring says after its first line finds the method, too."""
+        source = 'def ledger(self, of):\n    """Tell the balance.\n\n    Debts to the harbour are counted twice.\n    """\n    return of\n'
+
+        def learn(view: View) -> None:
+            about = ("ledger", "(self, of)", "Tell the balance.", "")
+            catalog.index_capability(view, view.ref(view.resolve("genesis_obj")).hex, *about, source=source)
+
+        image.transact_now(learn)
+        hits = image.read_now(catalog.search, "debts to the harbour", 1).value
+        assert "Debts to the harbour are counted twice." in hits[0]["text"]
+        assert hits[0]["text"].count("Tell the balance.") == 1
+
     def test_other_objects_do_not_count(self, image: Image, target: Ref) -> None:
         """A capability of an object that the target does not delegate to is not its own."""
         genesis = image.read_now(lambda view: view.ref(view.resolve("genesis_obj"))).value
