@@ -23,7 +23,7 @@ from batos.cognition.validating import still_right, validating
 from batos.image import dispatch
 from batos.memory import catalog
 from batos.memory.words import words_of
-from batos.mind.protocol import GenerateRequest
+from batos.mind.protocol import GenerateReply, GenerateRequest
 
 NEXT: dict[str, frozenset[str]] = {
     "IDLE": frozenset({"DECOMPOSING", "SYNTHESIZING", "VALIDATING", "FAILED"}),
@@ -212,32 +212,35 @@ async def synthesizing(ctx: Context) -> Step:
     reply = await ctx.services.mind.generate(request, ctx.on_token)
     copies = Counter(_source(text, brief, form, opening) for text in reply.texts)
     sources = list(copies)
-    author = {
-        "persona": ctx.record["persona"],
-        "model": reply.model,
-        "model_sha256": reply.model_sha256,
-        "adapter": reply.adapter,
-        "engine": reply.engine,
-        "prompt_sha256": finishing.digest(request.messages),
-        "form": form,
-        "seed": request.seed,
-        "temperature": request.temperature,
-        "candidates": len(reply.texts),
-        "tokens": {"prompt": reply.prompt_tokens, "completion": reply.completion_tokens},
-        "seconds": round(reply.seconds, 3),
-    }
     used = len(context) - reply.dropped
     return Step(
         "VALIDATING",
         data={
             "candidates": sources,
             "copies": list(copies.values()),
-            "author": author,
+            "author": {**_author(request, reply), "form": form},
             "generated_artifact": sources[0],
         },
         events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
         log=[("ARTIFACT_GENERATED", {"artifact_type": "code", "context_used": used, "candidates": len(sources)})],
     )
+
+
+def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
+    """Who wrote the candidates, and how; it goes into the provenance."""
+    return {
+        "persona": request.persona,
+        "model": reply.model,
+        "model_sha256": reply.model_sha256,
+        "adapter": reply.adapter,
+        "engine": reply.engine,
+        "prompt_sha256": finishing.digest(request.messages),
+        "seed": request.seed,
+        "temperature": request.temperature,
+        "candidates": len(reply.texts),
+        "tokens": {"prompt": reply.prompt_tokens, "completion": reply.completion_tokens},
+        "seconds": round(reply.seconds, 3),
+    }
 
 
 def _source(text: str, brief: dict[str, Any], form: approach.Form, opening: str) -> str:
