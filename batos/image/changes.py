@@ -7,9 +7,12 @@ provenance of methods).
 from __future__ import annotations
 
 import base64
+import time
 from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+
+from ZODB.POSException import UndoError
 
 from batos.codec import Ref
 from batos.errors import UnknownTarget
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from batos.image.view import View
 
 Entry = dict[str, Any]
+
+_TRIES, _PAUSE_SECONDS = 50, 0.002
 
 
 class Transaction:
@@ -73,13 +78,26 @@ def newest(view: View, limit: int, *, unpacked: bool = False) -> list[Transactio
     """
     storage, last = view.conn.db().storage, bytes.fromhex(view.tid)
     # Undo's list is read from the end of the file; it ends where a pack has been.
-    ends = [base64.decodebytes(row["id"] + b"\n") for row in storage.undoLog(0, -limit)]
+    try:
+        ends = [base64.decodebytes(row["id"] + b"\n") for row in storage.undoLog(0, -limit)]
+    except UndoError:  # while it is packed there is no such list, and the whole file is read
+        ends = []
     if unpacked and not ends:
         return []
     first = ends[-1] if unpacked or len(ends) == limit else None
-    with closing(storage.iterator(first, last)) as found:
+    with closing(_iterator(storage, first, last)) as found:
         # Each is read at once: the iterator's file is closed behind the last.
         return list(reversed(deque(map(Transaction, found), maxlen=limit)))
+
+
+def _iterator(storage: Any, first: bytes | None, last: bytes) -> Any:
+    """The transactions between two; beside a writer the file's end is not whole for moments, which ZODB's search trips over."""
+    for _ in range(_TRIES):
+        try:
+            return storage.iterator(first, last)
+        except AttributeError:
+            time.sleep(_PAUSE_SECONDS)
+    return storage.iterator(None, last)
 
 
 def at(view: View, tid: str) -> Transaction:
@@ -89,9 +107,10 @@ def at(view: View, tid: str) -> Transaction:
         UnknownTarget: There is none with this tid, or pack has dropped it.
     """
     one = bytes.fromhex(tid)
-    with closing(view.conn.db().storage.iterator(one, one)) as found:
+    with closing(_iterator(view.conn.db().storage, one, one)) as found:
         for stored in found:
-            return Transaction(stored)
+            if stored.tid == one:
+                return Transaction(stored)
     raise UnknownTarget(f"There is no transaction {tid}", "`changes` lists them.")
 
 

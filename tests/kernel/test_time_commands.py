@@ -113,7 +113,9 @@ class TestChanges:
     def test_who_when_why_what(self, client, box):
         """An entry names the client's key, the command, the object and the slots that it changed."""
         tid = set_n(client, box, 9)
-        entry = next(row for row in client.ask({"command": "changes"})["changes"] if row["tid"] == tid)
+        told = client.ask({"command": "changes"})
+        assert told["status"] == "OK", told
+        entry = next(row for row in told["changes"] if row["tid"] == tid)
         assert entry["user"] == "client"
         assert entry["note"] == "set"
         assert entry["why"] == {"command": "set", "target_oid": box}
