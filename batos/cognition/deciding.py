@@ -27,6 +27,8 @@ MAX_TOKENS = 400
 SURE = 2.5
 """The least score of a message that is sent without a question; the scale is that of log-likelihoods."""
 UNSURE = 1.0
+FOLLOWS = 1.4
+"""How much likelier a value that the words do not hold must be than none; of 15 values that follow 13 are, of 20 made up 1."""
 LEAD_WEIGHT, FIT_WEIGHT = 0.5, 2.5
 """The fit tells much better than the kind: the more capabilities there are, the less sure a model is of the kind."""
 LEAST_LEAD = -4.0
@@ -41,6 +43,23 @@ Answer: yes
 Capability: get_city_population(city: str): Find how many people live in a city.
 Request: what is the weather in Paris
 Answer: no"""
+_FOLLOWS = """\
+Fill in the arguments of a call from a request. A value that the request does not give, and that does not follow from what it says, is null.
+calculate_tip(bill: float, percent: float)
+Request: the tip for 50 please
+{"bill": 50, "percent": null}
+get_sunrise(city: str, country: str, day: str)
+Request: when does the sun rise in Paris on Friday
+{"city": "Paris", "country": "France", "day": "Friday"}
+calculate_speed(initial_speed: float, acceleration: float, seconds: int)
+Request: how fast is it after 5 seconds from rest
+{"initial_speed": 0, "acceleration": null, "seconds": 5}
+write_message(to: str, text: str)
+Request: write to Ada
+{"to": "Ada", "text": null}
+find_height(building: str)
+Request: how tall is it
+{"building": null}"""
 
 
 async def by_model(
@@ -97,6 +116,23 @@ class _Asking:
         reply = await self._ask(self._form(messages, schema=schema, options=("yes", "no")))
         return reply.scores[0] - reply.scores[1] if reply.scores else 0.0
 
+    async def follows(self, item: Capability, name: str, value: Any, given: Mapping[str, Any]) -> bool:
+        """Whether a value that does not stand in the words is far likelier than that they leave it open.
+
+        Args:
+            item: The capability.
+            name: The parameter.
+            value: What a model filled in.
+            given: The arguments that do stand in the words, by name.
+        """
+        begun = json.dumps({**given, name: None}).removesuffix(" null}")
+        question = f"{item.described}\nRequest: {self.text.strip()}"
+        messages = ({"role": "system", "content": _FOLLOWS}, {"role": "user", "content": question})
+        schema = {"type": "object", "properties": {name: {"anyOf": [{"const": value}, {"type": "null"}]}}}
+        options = (f" {json.dumps(value)}", " null")
+        reply = await self._ask(self._form(messages, prefill=begun, schema=schema, options=options))
+        return bool(reply.scores) and reply.scores[0] - reply.scores[1] >= FOLLOWS
+
     def _form(self, messages: tuple[dict[str, str], ...], **more: Any) -> GenerateRequest:
         return GenerateRequest(
             state="TRANSLATING", persona="ALFRED", messages=messages, max_tokens=MAX_TOKENS, intent=self.text, **more
@@ -111,15 +147,29 @@ async def _sent(asking: _Asking, lead: float, target: Any) -> Translation | None
     if item is None:
         return None
     score = LEAD_WEIGHT * lead + FIT_WEIGHT * await asking.fits(item)
-    said = fields.get("arguments")
-    filled = filling.believed(item, said if isinstance(said, dict) else {}, asking.text)
     if score < UNSURE:
         return None
+    said = fields.get("arguments")
+    filled = await _filled(asking, item, said if isinstance(said, dict) else {})
     if filled.missing:
         return unclear(item.question_for(filled.missing))
     if score < SURE:
         return unclear(f"Shall I send {item.selector}{_shown(filled)}? Then write it so; or say what shall be learned.")
     return send(target, item.selector, filled.args, filled.kwargs)
+
+
+async def _filled(asking: _Asking, item: Capability, said: dict[str, Any]) -> filling.Filled:
+    """The arguments that stand in the words or follow from them."""
+    filled = filling.believed(item, said, asking.text)
+    if not filled.doubted:
+        return filled
+    given = {name: value for name, value in said.items() if name not in {*filled.doubted, *filled.missing}}
+    vouched = []
+    for name in filled.doubted:
+        if await asking.follows(item, name, said[name], given):
+            vouched.append(name)
+            given[name] = said[name]
+    return filling.believed(item, said, asking.text, vouched)
 
 
 def _whole(answer: str, prefill: str) -> str:

@@ -1,8 +1,8 @@
 """Arguments for a capability: the form that a model fills in, and which of its answers may be believed.
 
 A value belongs to a message only when it stands in the Architect's words, or follows from them: a choice among the
-values that a signature lists, a yes or no that the words mention. An optional value that does not is left out; a
-required one that does not is asked back.
+values that a signature lists, a yes or no that the words mention, or what somebody else vouches for. An optional value
+that does not is left out; a required one that does not is asked back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from batos.cognition.capabilities import stems
 from batos.cognition.literals import grounded
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from batos.cognition.capabilities import Capability, Parameter
 
 MAX_TEXT = 400
@@ -44,11 +46,15 @@ _WORDS = re.compile(r"[^\W_]+")
 
 @dataclass(slots=True)
 class Filled:
-    """Arguments that may be sent: by place as far as they go, then by name; and what is missing."""
+    """Arguments that may be sent: by place as far as they go, then by name; what is missing, and what was doubted.
+
+    Doubted are values that do not stand in the words and may still follow from them: required ones, and optional numbers.
+    """
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    doubted: list[str] = field(default_factory=list)
 
 
 def schema(item: Capability) -> dict[str, Any]:
@@ -62,28 +68,38 @@ def schema(item: Capability) -> dict[str, Any]:
     }
 
 
-def believed(item: Capability, said: dict[str, Any], text: str) -> Filled:
+def believed(item: Capability, said: dict[str, Any], text: str, vouched: Collection[str] = ()) -> Filled:
     """Sort what a model filled in into what may be sent and what is missing.
 
     Args:
         item: The capability.
         said: The model's arguments by name.
         text: The Architect's words.
+        vouched: Names of arguments that are known to follow from the words.
     """
     filled = Filled()
     by_place = True
     for parameter in item.parameters or ():
-        if parameter.name in said and _is_believed(parameter, said[parameter.name], text):
-            value = _fitted(parameter, said[parameter.name], text)
+        name = parameter.name
+        if name in said and (name in vouched or _is_believed(parameter, said[name], text)):
+            value = _fitted(parameter, said[name], text)
             if by_place:
                 filled.args.append(value)
             else:
-                filled.kwargs[parameter.name] = value
+                filled.kwargs[name] = value
             continue
         by_place = False
         if not parameter.has_default:
-            filled.missing.append(parameter.name)
+            filled.missing.append(name)
+        if name in said and _may_follow(parameter, said[name]):
+            filled.doubted.append(name)
     return filled
+
+
+def _may_follow(parameter: Parameter, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value == "":
+        return False
+    return not parameter.has_default or (not isinstance(value, str) and not _same_as_default(parameter, value))
 
 
 def _is_believed(parameter: Parameter, value: Any, text: str) -> bool:

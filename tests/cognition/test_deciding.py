@@ -21,8 +21,10 @@ KNOWN = [
 class Model:
     """Weighs kinds and fit as told, and answers the rest with a text."""
 
-    def __init__(self, kinds: dict[str, float] | None = None, fit: float = 0.0, answer: Any = None) -> None:
-        self.kinds, self.fit, self.answer = kinds, fit, json.dumps(answer)
+    def __init__(
+        self, kinds: dict[str, float] | None = None, fit: float = 0.0, answer: Any = None, follows: float = -9.0
+    ) -> None:
+        self.kinds, self.fit, self.answer, self.follows = kinds, fit, json.dumps(answer), follows
         self.asked: list[GenerateRequest] = []
 
     async def __call__(self, request: GenerateRequest) -> GenerateReply:
@@ -31,7 +33,8 @@ class Model:
             return GenerateReply(texts=(self.answer,))
         if request.options == KINDS:
             return GenerateReply(texts=("",), scores=tuple(self.kinds.get(kind, -9.0) for kind in KINDS))
-        return GenerateReply(texts=("yes",), scores=(self.fit, 0.0))
+        likely = self.follows if request.options[-1] == " null" else self.fit
+        return GenerateReply(texts=("yes",), scores=(likely, 0.0))
 
 
 TIP = {"kind": "send", "selector": "calculate_tip", "arguments": {"bill": 50, "percent": 20}}
@@ -73,6 +76,20 @@ async def test_missing_values_are_asked_back() -> None:
     found = await by_model(model, "the tip for 50 please", KNOWN)
     assert found.kind == "unclear"
     assert "`percent`" in found.question
+
+
+async def test_values_that_follow_are_sent() -> None:
+    """A value that is not in the words but follows from them is weighed beside none, and sent where it is far likelier."""
+    said = {**TIP, "arguments": {"bill": 50, "percent": 15}}
+    model = Model({"send": -0.1, "teach": -5.0}, 2.0, said, follows=2.0)
+    found = await by_model(model, "the usual tip for 50 please", KNOWN)
+    assert found.request is not None
+    assert found.request["args"] == [50, 15]
+    weighed = model.asked[-1]
+    assert weighed.options == (" 15", " null")
+    assert weighed.prefill == '{"bill": 50, "percent":'
+    model.follows = 1.0
+    assert (await by_model(model, "the usual tip for 50 please", KNOWN)).kind == "unclear"
 
 
 @pytest.mark.parametrize("kind", ["ask", "talk", "unclear"])
