@@ -48,7 +48,7 @@ _WORDS = re.compile(r"[^\W_]+")
 class Filled:
     """Arguments that may be sent: by place as far as they go, then by name; what is missing, and what was doubted.
 
-    Doubted are values that do not stand in the words and may still follow from them: required ones, and optional numbers.
+    Doubted are values that do not stand in the words and may still follow from them: required ones, optional numbers and flags.
     """
 
     args: list[Any] = field(default_factory=list)
@@ -97,7 +97,7 @@ def believed(item: Capability, said: dict[str, Any], text: str, vouched: Collect
 
 
 def _may_follow(parameter: Parameter, value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value == "":
+    if not isinstance(value, (str, int, float)) or value == "":
         return False
     return not parameter.has_default or (not isinstance(value, str) and not _same_as_default(parameter, value))
 
@@ -118,8 +118,9 @@ def _is_believed(parameter: Parameter, value: Any, text: str) -> bool:
 
 def _fitted(parameter: Parameter, value: Any, text: str) -> Any:
     """A whole float as an integer where nothing asks for a float; a flag as the words have it."""
-    if isinstance(value, bool) and parameter.has_default and value is not _mentioned(parameter, text):
-        return _mentioned(parameter, text)
+    if isinstance(value, bool) and parameter.has_default:
+        mentioned = _mentioned(parameter, text)
+        return value if mentioned is None else mentioned
     if (
         isinstance(value, float)
         and value.is_integer()

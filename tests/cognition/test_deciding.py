@@ -88,6 +88,7 @@ async def test_values_that_follow_are_sent() -> None:
     weighed = model.asked[-1]
     assert weighed.options == (" 15", " null")
     assert weighed.prefill == '{"bill": 50, "percent":'
+    assert '"percent": null' in weighed.messages[0]["content"]
     model.follows = 1.0
     assert (await by_model(model, "the usual tip for 50 please", KNOWN)).kind == "unclear"
 

@@ -68,6 +68,17 @@ def test_a_flag_is_as_the_words_have_it() -> None:
     assert believed(book(), said, "Rome, 2 seats").kwargs == {}
 
 
+def test_what_is_vouched_for_is_taken() -> None:
+    """Required values, optional numbers and flags that are not in the words are doubted, and taken where they follow."""
+    said = {"city": "Oslo", "seats": 4.0, "vegan_food": True, "note": "made up"}
+    text = "a table in the capital of Norway for four"
+    filled = believed(book(), said, text)
+    assert (filled.args, filled.kwargs, filled.missing) == ([], {"seats": 4}, ["city"])
+    assert filled.doubted == ["city", "vegan_food"]
+    filled = believed(book(), said, text, filled.doubted)
+    assert (filled.args, filled.kwargs, filled.missing) == (["Oslo", 4], {"vegan_food": True}, [])
+
+
 def test_values_in_the_form_that_is_asked_for_are_believed() -> None:
     """A choice that the description quotes needs no word; an optional amount in another unit needs its name in the words."""
     doc = "Look.\n\nArgs:\n    level: How deep. Can be 'summary' or 'detailed'."
