@@ -1,5 +1,10 @@
 """Fractal Memory in a running kernel: what others write into the catalog gets its meaning too."""
 
+import subprocess
+import sys
+
+from tests.kernel.harness import ROOT, Client
+
 SOURCE = "def twice(self, n):\n    return 2 * n\n"
 
 
@@ -31,3 +36,36 @@ def test_what_is_installed_gets_its_vector(client, until):
     found = client.ask({"command": "search", "query": "greet"})
     assert found["by"] == "words and meaning"
     assert found["results"][0]["likeness"] > 0
+
+
+def test_the_console_removes_what_is_gone(kernel, client, tmp_path):
+    """`/learn` again takes back what left a codex and a folder, for other connections too, and says how many."""
+
+    def learn(path):
+        told = subprocess.run(
+            [sys.executable, str(ROOT / "chat_client.py"), "--mission", f"/learn {path}"],
+            env={**kernel.env, "BATOS_TRANSLATOR": "rules"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return " ".join(told.stdout.split())
+
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("A zeppelin lands.")
+    (folder / "b.md").write_text("A quetzal lands.")
+    (folder / "c.jsonl").write_text(
+        '{"text": "A sphagnum grows.", "id": 1}\n{"text": "An albatross flies.", "id": 2}\n'
+    )
+    assert client.ask({"command": "remember", "doc_id": "notes/own", "text": "A quetzal of mine."})["status"] == "OK"
+    assert "learned 4 documents from 3 files." in learn(folder)
+    (folder / "b.md").unlink()
+    (folder / "c.jsonl").write_text('{"text": "An albatross flies.", "id": 2}\n')
+    assert "learned 2 documents from 2 files, and removed 2 that are gone." in learn(folder)
+    with Client(kernel) as second:
+        listed = second.ask({"command": "documents", "prefix": "notes/"})
+        assert listed["documents"] == ["notes/a.md", "notes/c.jsonl#2", "notes/own"]
+        found = second.ask({"command": "search", "query": "quetzal sphagnum", "top_k": 50})["results"]
+        said = [hit["text"] for hit in found if "quetzal" in hit["text"] or "sphagnum" in hit["text"]]
+        assert said == ["A quetzal of mine."]
