@@ -196,7 +196,8 @@ def weave(view: View, item: Draft, digest: bytes, vectors: Sequence[Sequence[flo
         assert known is not None
     index = _vectors_of(view, slots, model, len(vectors[0]))
     index.put({known["first"] + place: vector for place, vector in enumerate(vectors)})
-    slots.unwoven.remove(known["first"])
+    if known["first"] in slots.unwoven:
+        slots.unwoven.remove(known["first"])
     slots.text.changed()
     return True
 
