@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,6 +201,40 @@ async def test_a_search_does_not_wait_for_a_slow_model(image: Image, monkeypatch
         assert [hit["doc_id"] for hit in answer["results"]] == ["d"]
     finally:
         await service.close()
+
+
+@pytest.mark.parametrize("held", ["intake.drafts", "intake.settle", "catalog.weave"])
+async def test_a_search_waits_for_no_indexing(
+    memory: FractalMemory, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a batch is cut, stored or woven, its transaction open, searches answer from what was there before."""
+    await memory.remember("before", "a bee", {})
+    inside, go_on = threading.Event(), threading.Event()
+    part, name = held.split(".")
+    work = getattr({"intake": intake, "catalog": catalog}[part], name)
+
+    def stopped(*args: Any) -> Any:
+        done = work(*args)
+        inside.set()
+        assert go_on.wait(60)
+        return done
+
+    monkeypatch.setattr(f"batos.memory.{held}", stopped)
+    if held == "catalog.weave":
+        memory.begin_weaving()
+    else:
+        await memory.remember("after", "a bee too", {}, wait=False)
+    try:
+        assert await asyncio.to_thread(inside.wait, 30)
+        search = asyncio.create_task(_names(memory, "bee"))
+        await asyncio.wait({search}, timeout=20)
+        answered = search.done()
+    finally:
+        go_on.set()
+    assert answered
+    assert search.result() == ["before"]
+    await memory.remember("after", "a bee too", {})
+    assert sorted(await _names(memory, "bee")) == ["after", "before"]
 
 
 async def test_an_older_layout_is_made_anew(image: Image, embedder: Embedder) -> None:
