@@ -38,6 +38,25 @@ def test_what_is_installed_gets_its_vector(client, until):
     assert found["results"][0]["likeness"] > 0
 
 
+def test_whole_docstrings_are_found(client):
+    """What a docstring says after its first line finds a method that the Architect installed, and one that was imported."""
+    source = (
+        'def ledger(self):\n    """Tell the balance.\n\n    Debts to the harbour count twice.\n    """\n    return 1\n'
+    )
+    made = client.ask({"command": "create", "name": "books"})["oid"].hex
+    install = {"command": "install", "target_oid": "books", "selector": "ledger", "source": source}
+    assert client.ask(install)["status"] == "COMPLETE"
+    files = client.ask({"command": "image", "action": "export", "target_oid": "books"})["files"]
+    came = client.ask({"command": "image", "action": "import", "files": files, "name": "copied_books"})
+    assert came["status"] == "OK", came
+    texts = {}
+    for oid in (made, came["oid"].hex):
+        asked = {"command": "search", "query": "harbour debts", "filter": {"target": oid}}
+        texts[oid] = client.ask(asked)["results"][0]["text"]
+    assert texts[made] == texts[came["oid"].hex]
+    assert "Debts to the harbour count twice." in texts[made]
+
+
 def test_the_console_removes_what_is_gone(kernel, client, tmp_path):
     """`/learn` again takes back what left a codex and a folder, for other connections too, and says how many."""
 
