@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.kernel.harness import ROOT, Client
+from tests.kernel.harness import ROOT, Client, Kernel
 
 SOURCE = "def twice(self, n):\n    return 2 * n\n"
 
@@ -88,3 +88,35 @@ def test_the_console_removes_what_is_gone(kernel, client, tmp_path):
         found = second.ask({"command": "search", "query": "quetzal sphagnum", "top_k": 50})["results"]
         said = [hit["text"] for hit in found if "quetzal" in hit["text"] or "sphagnum" in hit["text"]]
         assert said == ["A quetzal of mine."]
+
+
+def test_a_model_that_comes_late_is_caught_up_with(tmp_path, until):
+    """Without the embedding model words do, and it is said why; when it comes all that was learned gets its meaning."""
+    kernel = Kernel(tmp_path)
+    kernel.program = ("-m", "tests.kernel.late_embedding")
+    kernel.env["PYTHONPATH"] = str(ROOT)
+    kernel.start()
+    try:
+        with Client(kernel) as client:
+
+            def memory():
+                return client.ask({"command": "status"})["fractal_memory"]
+
+            until(lambda: memory()["meaning"] == "missing", "the kernel has asked for the model")
+            assert client.ask({"command": "remember", "doc_id": "d", "text": "A zeppelin lands."})["chunks"] == 1
+            found = client.ask({"command": "search", "query": "zeppelin"})
+            assert (found["by"], found["results"][0]["doc_id"]) == ("words", "d")
+            told = memory()
+            assert told["trouble"] == "the embedding model is not there yet"
+            assert told["unwoven"] == told["documents"] > 0
+            (tmp_path / "embedding").touch()
+            until(lambda: memory()["unwoven"] == 0, "all have their vectors")
+            found = client.ask({"command": "search", "query": "zeppelin"})
+            assert (found["by"], found["results"][0]["doc_id"]) == ("words and meaning", "d")
+            assert found["results"][0]["likeness"] > 0
+            assert (memory()["meaning"], "trouble" in memory()) == ("ready", False)
+            checked = client.ask({"command": "image", "action": "check"})
+            assert checked["bad"] == []
+            assert checked["memory"]["vectors"] == checked["memory"]["chunks"] > 1
+    finally:
+        kernel.stop()
