@@ -49,6 +49,9 @@ Selector = Annotated[str, Field(max_length=200), AfterValidator(_selector)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_name)]
 Target = Annotated[Any, BeforeValidator(_target)]
 Kwargs = dict[Selector, Any]
+DocName = Annotated[str, Field(min_length=1, max_length=1000)]
+Origin = Annotated[str, Field(max_length=100)]
+"""What names the source of documents to the client that reads it; "" for none."""
 
 
 class Schema(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from batos import codec
 from batos.errors import BadField, BadFrame, UnknownCommand
-from batos.fields import Kwargs, Name, OnTarget, Request, Schema, Selector, Target
+from batos.fields import DocName, Kwargs, Name, OnTarget, Origin, Request, Schema, Selector, Target
 from batos.wire_cognition import Capabilities, Converse, Correct, Failures, Repair, Replay
 from batos.wire_image import AsOf, Changes, Diff, Explain, Grant, ImageWork, Revoke, Snapshot
 
@@ -198,16 +198,28 @@ class Remove(OnTarget):
 class Remember(Request):
     """Learn a document."""
 
-    doc_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    doc_id: DocName
     text: str
     metadata: dict[str, Any] = {}
     wait: bool = True
+    origin: Origin = ""
 
 
 class Forget(Request):
     """Forget a document."""
 
-    doc_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    doc_id: DocName
+    wait: bool = True
+    origin: Origin = ""
+
+
+class Documents(Request):
+    """List documents by name."""
+
+    prefix: Annotated[str, Field(max_length=1000)] = ""
+    origin: Origin = ""
+    after: Annotated[str, Field(max_length=1000)] = ""
+    limit: Annotated[int, Field(gt=0, le=10_000)] = 1000
 
 
 class Search(Request):
@@ -275,6 +287,7 @@ COMMANDS: dict[str, type[Request]] = {
     "remove": Remove,
     "remember": Remember,
     "forget": Forget,
+    "documents": Documents,
     "search": Search,
     "undo": Bare,
     "snapshot": Snapshot,

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batos.bench import memory_chunks, memory_quality, memory_speed
+from batos.bench import memory_beside, memory_chunks, memory_quality, memory_speed
 from batos.errors import NoWeights
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from batos.bench.figures import Figure, Tell
     from batos.mind.service import HostMind
 
-PARTS = ("quality", "chunks", "speed", "rate", "peak")
+PARTS = ("quality", "chunks", "speed", "beside", "rate", "peak")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,8 @@ def run(options: argparse.Namespace, tell: Tell) -> list[Figure]:
         figures += asyncio.run(_with_vectors(options, collection, data, tell))
     if "speed" in options.only:
         figures += memory_speed.queries(options.chunks, tell)
+    if "beside" in options.only:
+        figures += memory_beside.beside(memory_quality.corpus(collection), tell)
     if "rate" in options.only:
         figures += memory_speed.rate(memory_quality.corpus(collection), tell)
     if "peak" in options.only:

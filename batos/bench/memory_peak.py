@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from batos.image.migrations import migrate
 from batos.image.store import Image
 from batos.memory import bulk, readers
+from batos.memory.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,9 @@ def main(home: str) -> None:
 
     def documents() -> Iterator[readers.Document]:
         nonlocal count
-        for file, name in readers.files_in([Path(home) / "folder"]):
-            for document in readers.read_file(file, name):
+        source = Source(Path(home) / "folder")
+        for file, name in source.files():
+            for document in source.read(file, name):
                 count += 1
                 yield document
 

@@ -1,17 +1,15 @@
-"""Slash commands that take more than one request: compare, look back, learn files, export, personas."""
+"""Slash commands that take more than one request: compare, look back, export, personas."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from batos.client import slash
+from batos.client.learning import learn
 from batos.cognition.literals import call
-from batos.errors import BadField, Busy, RequestError
-from batos.memory import readers
+from batos.errors import BadField
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,8 +20,6 @@ Message = dict[str, Any]
 PERSONAS = ("ALFRED", "BRICK", "ROBIN", "BABS")
 _TID = re.compile(r"[0-9a-f]{16}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
-_BUSY_SECONDS = 0.5
-_TELL_SECONDS = 1.0
 _PAST = frozenset({"inspect", "history"})
 
 
@@ -62,49 +58,6 @@ async def as_of(session: Session, args: list[str]) -> bool:
         else {"tid": moment}
     )
     return await session.run({"command": "as_of", **when, "request": request})
-
-
-async def learn(session: Session, args: list[str]) -> bool:
-    """Learn a file, or all of a folder that can be read, saying how far it is; what could not be read is told."""
-    files = await asyncio.to_thread(_files, args[0])
-    count, told, well = 0, time.monotonic(), True
-    last: readers.Document | None = None
-    for number, (file, name) in enumerate(files, 1):
-        try:
-            documents = readers.read_file(file, name)
-            while (document := await asyncio.to_thread(next, documents, None)) is not None:
-                await _remember(session, document, wait=False)
-                count, last = count + 1, document
-        except RequestError as error:
-            well = False
-            session.show.notice(f"{number}/{len(files)} {readers.shown(file)} was not learned: {error.message}")
-        if number < len(files) and time.monotonic() - told >= _TELL_SECONDS:
-            told = time.monotonic()
-            session.show.notice(f"{number}/{len(files)} files, {_many(count, 'document')}")
-    if last is not None:
-        # Documents are indexed in the order in which they came: when the last is found, all are.
-        await _remember(session, last, wait=True)
-    session.show.notice(f"Fractal Memory learned {_many(count, 'document')} from {_many(len(files), 'file')}.")
-    return well
-
-
-def _files(path: str) -> list[tuple[Path, str]]:
-    return list(readers.files_in([Path(path).expanduser()]))
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"
-
-
-async def _remember(session: Session, document: readers.Document, *, wait: bool) -> None:
-    """Hand a document in; while too many wait, again."""
-    while True:
-        try:
-            await session.client.call("remember", **document._asdict(), wait=wait)
-        except Busy:
-            await asyncio.sleep(_BUSY_SECONDS)
-        else:
-            return
 
 
 async def export(session: Session, args: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Commands of Fractal Memory: remember, forget, search."""
+"""Commands of Fractal Memory: remember, forget, documents, search."""
 
 from __future__ import annotations
 
@@ -19,14 +19,27 @@ class MemoryCommands:
 
     def handlers(self) -> dict[str, Handler]:
         """Give what each command's name calls."""
-        return {"remember": self._remember, "forget": self._forget, "search": self._search}
+        return {
+            "remember": self._remember,
+            "forget": self._forget,
+            "documents": self._documents,
+            "search": self._search,
+        }
 
     async def _remember(self, request: wire.Remember, peer: Peer, emit: Emit) -> Message:
-        count = await self._uvm.memory.remember(request.doc_id, request.text, request.metadata, wait=request.wait)
-        return {"status": "OK", "queued": True} if count is None else {"status": "OK", "chunks": count}
+        about = request.doc_id, request.text, request.metadata
+        return _settled(await self._uvm.memory.remember(*about, wait=request.wait, origin=request.origin))
 
     async def _forget(self, request: wire.Forget, peer: Peer, emit: Emit) -> Message:
-        return {"status": "OK", "chunks": await self._uvm.memory.forget(request.doc_id)}
+        return _settled(await self._uvm.memory.forget(request.doc_id, wait=request.wait, origin=request.origin))
+
+    async def _documents(self, request: wire.Documents, peer: Peer, emit: Emit) -> Message:
+        asked = request.prefix, request.origin, request.after, request.limit
+        return {"status": "OK", "documents": await self._uvm.memory.names(*asked)}
 
     async def _search(self, request: wire.Search, peer: Peer, emit: Emit) -> Message:
         return {"status": "OK", **await self._uvm.memory.search(request.query, request.top_k, request.filter)}
+
+
+def _settled(chunks: int | None) -> Message:
+    return {"status": "OK", "queued": True} if chunks is None else {"status": "OK", "chunks": chunks}

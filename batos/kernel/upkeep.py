@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import Busy
-from batos.image import backup, census, exporting, importing, packing, soundness
+from batos.image import backup, census, exporting, importing, methods, packing, soundness
 from batos.memory import catalog
 from batos.memory.check import check as check_memory
 from batos.mind.catalog import catalog as weights
@@ -138,9 +138,11 @@ class Progress:
 
 
 def take_in(view: View, files: dict[str, bytes], name: str | None, into: Any, force: bool) -> Message:
-    """Import an object; Fractal Memory learns its methods."""
+    """Import an object; Fractal Memory learns its methods as if they were installed here."""
     came = importing.take_in(view, files, name, into, force)
     for method in came["methods"]:
-        about = (method["selector"], method["signature"], method["summary"], "")
-        catalog.index_capability(view, method["oid"].hex, *about)
+        newest = methods.version(view, view.get(method["oid"]), method["selector"])
+        intent = (newest["provenance"].get("mission_brief") or {}).get("intent") or ""
+        about = (method["selector"], method["signature"], method["summary"], intent)
+        catalog.index_capability(view, method["oid"].hex, *about, source=newest["source"])
     return came

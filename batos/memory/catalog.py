@@ -10,6 +10,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any
 
+from batos import codec
 from batos.image import lookup
 from batos.image.kept import give
 from batos.memory import chunking, records
@@ -53,7 +54,9 @@ def index_document(
     return index_many(view, [draft(doc_id, text, metadata or {}, chunks)])[0]
 
 
-def draft(doc_id: str, text: str, metadata: dict[str, Any], chunks: Sequence[Chunk] | None = None) -> Draft:
+def draft(
+    doc_id: str, text: str, metadata: dict[str, Any], chunks: Sequence[Chunk] | None = None, origin: str = ""
+) -> Draft:
     """Make a document ready to be stored; takes no unit of work, so that long texts are cut outside the image thread.
 
     Raises:
@@ -61,7 +64,7 @@ def draft(doc_id: str, text: str, metadata: dict[str, Any], chunks: Sequence[Chu
     """
     records.check(doc_id, metadata)
     pieces = chunking.split(text, form=form_of(metadata)) if chunks is None else chunks
-    return Draft(doc_id, text, metadata, pieces, [_weighted(piece) for piece in pieces])
+    return Draft(doc_id, text, metadata, pieces, [_weighted(piece) for piece in pieces], origin)
 
 
 def index_many(view: View, drafts: Iterable[Draft]) -> list[int]:
@@ -73,6 +76,7 @@ def index_many(view: View, drafts: Iterable[Draft]) -> list[int]:
         known = records.record(view, item.doc_id)
         if item.doc_id not in fresh and known is not None:
             if known["digest"] == records.digest(item.text, item.metadata):
+                records.hand_over(view, item.doc_id, known, item.origin)
                 counts.append(int(known["chunks"]))
                 continue
             records.drop(view, slots, item.doc_id)
@@ -83,15 +87,43 @@ def index_many(view: View, drafts: Iterable[Draft]) -> list[int]:
     return counts
 
 
-def forget(view: View, doc_id: str) -> int:
-    """Forget a document wholly; gives how many chunks it had, 0 when there was none."""
-    slots = records.slots_of(view)
-    return 0 if slots is None else records.drop(view, slots, doc_id)
+def forget(view: View, doc_id: str, origin: str = "") -> int:
+    """Forget a document wholly; gives how many chunks it had, 0 when there was none.
+
+    Args:
+        view: The unit of work.
+        doc_id: Its name.
+        origin: Forget it only while it belongs to this source; "" in any case.
+    """
+    slots, known = records.slots_of(view), records.record(view, doc_id)
+    if slots is None or known is None or (origin and known.get("origin") != origin):
+        return 0
+    return records.drop(view, slots, doc_id)
 
 
 def has(view: View, doc_id: str) -> bool:
     """Tell whether a document is known."""
     return records.record(view, doc_id) is not None
+
+
+def names(view: View, prefix: str = "", origin: str = "", after: str = "", limit: int | None = None) -> list[str]:
+    """List the names of documents, in order.
+
+    Args:
+        view: The unit of work.
+        prefix: What they begin with.
+        origin: The source that they belong to, "" for any.
+        after: The name that they come after, to go on with a list.
+        limit: At most this many; None for all.
+    """
+    found: list[str] = []
+    start = max(prefix, after)
+    for name, data in records.documents(view).items(start, None, excludemin=bool(after) and start == after):
+        if len(found) == limit or not name.startswith(prefix):
+            break
+        if not origin or codec.unpack(data).get("origin") == origin:
+            found.append(name)
+    return found
 
 
 def search(
@@ -159,12 +191,13 @@ def weave(view: View, item: Draft, digest: bytes, vectors: Sequence[Sequence[flo
         (piece.start, piece.end) for piece in item.chunks
     ]:
         records.drop(view, slots, item.doc_id)
-        records.store(view, slots, [item])
+        records.store(view, slots, [item._replace(origin=known.get("origin", ""))])
         known = records.record(view, item.doc_id)
         assert known is not None
     index = _vectors_of(view, slots, model, len(vectors[0]))
     index.put({known["first"] + place: vector for place, vector in enumerate(vectors)})
-    slots.unwoven.remove(known["first"])
+    if known["first"] in slots.unwoven:
+        slots.unwoven.remove(known["first"])
     slots.text.changed()
     return True
 

@@ -24,6 +24,8 @@ TARGET_CHARS = 800
 TITLE_CHARS = 300
 """A longer first line is no title."""
 
+_MOST_UNITS = 64
+"""No chunk joins more units than that, so that a text of tiny ones takes no longer than it must."""
 _SHORT = 4.0
 _ORPHAN = 6.0
 _AT_HEADING = 1.0
@@ -123,7 +125,7 @@ def _best(units: Sequence[Unit], meaning: _Meaning | None) -> list[tuple[int, in
     best, back = [0.0] + [-math.inf] * count, [0] * (count + 1)
     first = 0
     for last in range(count):
-        while units[last].end - units[first].start > MAX_CHARS:
+        while units[last].end - units[first].start > MAX_CHARS or last - first >= _MOST_UNITS:
             first += 1
         cohesion = meaning.cohesion(first, last) if meaning is not None else [0.0] * (last + 1 - first)
         orphan = _ORPHAN if units[last].link == HEADING and last + 1 < count else 0.0

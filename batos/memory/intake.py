@@ -53,10 +53,18 @@ class Entry(NamedTuple):
     doc_id: str
     text: str | None
     metadata: dict[str, Any]
+    origin: str
 
 
-def hand_in(view: View, doc_id: str, text: str | None, metadata: dict[str, Any]) -> int:
+def hand_in(view: View, doc_id: str, text: str | None, metadata: dict[str, Any], origin: str = "") -> int:
     """Put a document, or the wish to forget one, into the queue; gives its number.
+
+    Args:
+        view: The unit of work.
+        doc_id: Its name.
+        text: The whole text; None to forget the document.
+        metadata: Plain data by field.
+        origin: The source that hands it in, or that the document to forget must belong to; "" for none.
 
     Raises:
         BadField: The name or the metadata are not fit.
@@ -70,7 +78,7 @@ def hand_in(view: View, doc_id: str, text: str | None, metadata: dict[str, Any])
         raise Busy(f"{LIMIT} documents wait to be indexed", "Hand in more when some of them are done.")
     intake.last += 1
     intake.waiting += 1
-    intake.entries[intake.last] = Queued(codec.pack([doc_id, text, metadata]))
+    intake.entries[intake.last] = Queued(codec.pack([doc_id, text, metadata, origin]))
     return int(intake.last)
 
 
@@ -81,8 +89,9 @@ def waiting(view: View, entries: int, characters: int) -> list[Entry]:
     for number, queued in () if intake is None else intake.entries.items():
         if len(found) == entries or characters <= 0:
             break
-        doc_id, text, metadata = codec.unpack(queued.data)
-        found.append(Entry(number, doc_id, text, metadata))
+        doc_id, text, metadata, *more = codec.unpack(queued.data)
+        # What an older kernel has queued names no source.
+        found.append(Entry(number, doc_id, text, metadata, more[0] if more else ""))
         characters -= len(text or "")
     return found
 
@@ -93,26 +102,34 @@ def length(view: View) -> int:
     return 0 if intake is None else int(intake.waiting)
 
 
-def settle(view: View, entries: Sequence[Entry], drafts: Sequence[Draft | None]) -> list[int]:
+def drafts(entries: Sequence[Entry]) -> list[Draft | None]:
+    """Make documents ready to be indexed, None for one to forget; takes no unit of work."""
+    return [
+        None if entry.text is None else catalog.draft(entry.doc_id, entry.text, entry.metadata, origin=entry.origin)
+        for entry in entries
+    ]
+
+
+def settle(view: View, entries: Sequence[Entry], ready: Sequence[Draft | None]) -> list[int]:
     """Index entries and take them out of the queue, in one transaction.
 
     Args:
         view: The unit of work.
         entries: What was waiting.
-        drafts: Each entry's document; None for one to forget.
+        ready: Each entry's document; None for one to forget.
 
     Returns:
         For each the number of chunks that it has now, or had.
     """
     counts: list[int] = []
     batch: list[Draft] = []
-    for entry, draft in zip(entries, drafts, strict=True):
+    for entry, draft in zip(entries, ready, strict=True):
         if draft is not None:
             batch.append(draft)
             continue
         counts += catalog.index_many(view, batch)
         batch.clear()
-        counts.append(catalog.forget(view, entry.doc_id))
+        counts.append(catalog.forget(view, entry.doc_id, entry.origin))
     counts += catalog.index_many(view, batch)
     intake = view.root[_INTAKE]
     for entry in entries:

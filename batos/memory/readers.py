@@ -1,6 +1,6 @@
 """Reads files into documents: text, Markdown, Python, JSONL codices, HTML and PDF; pure, for clients too.
 
-HTML and PDF need the extra `documents` (`pip install "batos[documents]"`). Nothing here touches the image.
+Which files, and what of them is gone, is told in `sources`. HTML and PDF need the extra `documents` (`pip install "batos[documents]"`). Nothing here touches the image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ MAX_NAME = 1000
 _HINT = "Text, Markdown, Python, JSONL, HTML and PDF can be learned."
 _HTML_BLOCKS = ["p", "div", "li", "dt", "dd", "tr", "section", "article", "table", "caption", "ul", "ol", "blockquote"]
 _CODE_PLACE = re.compile(r"\0(\d{1,9})\0")
-_SKIPPED = frozenset([".git", "__pycache__", "node_modules", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"])
 
 
 class Document(NamedTuple):
@@ -34,24 +33,7 @@ class Document(NamedTuple):
     doc_id: str
     text: str
     metadata: dict[str, Any]
-
-
-def files_in(paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Give each file to read with its name: what was named itself, and what lies in folders and can be read.
-
-    Raises:
-        BadField: A path is not there.
-    """
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                inside = file.relative_to(path)
-                if file.is_file() and file.suffix.lower() in READERS and not _SKIPPED & set(inside.parts):
-                    yield file, f"{path.resolve().name}/{inside.as_posix()}"
-        elif path.is_file():
-            yield path, path.name
-        else:
-            raise BadField(f"There is no file {path}")
+    origin: str = ""
 
 
 def read_file(file: Path, name: str | None = None) -> Iterator[Document]:

@@ -11,7 +11,8 @@ It lives in slots of `knowledge_catalog_obj`:
 - `unwoven`: first numbers of documents whose chunks lack vectors
 
 The root's `documents` has a packed record for each document: `digest` of its text and metadata, `first` number, count of
-`chunks`, and `gaps`, the blanks around and between its chunks, so that the whole text can be put together again.
+`chunks`, and `gaps`, the blanks around and between its chunks, so that the whole text can be put together again; and
+`origin`, the source that handed it in last, where there was one.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Draft(NamedTuple):
         metadata: Plain data by field.
         chunks: What it was cut into.
         words: Of each chunk, as `words.words_of` cuts them.
+        origin: The source that it came from, "" for none.
     """
 
     doc_id: str
@@ -78,6 +80,7 @@ class Draft(NamedTuple):
     metadata: dict[str, Any]
     chunks: Sequence[Chunk]
     words: Sequence[list[str]]
+    origin: str = ""
 
 
 def slots_of(view: View) -> Slots | None:
@@ -129,16 +132,21 @@ def store(view: View, slots: Slots, drafts: Iterable[Draft]) -> None:
             slots.spans[first] = len(draft.chunks)
             slots.unwoven.insert(first)
             _index_metadata(slots, draft.metadata, numbers)
-        documents(view)[draft.doc_id] = codec.pack(
-            {
-                "digest": digest(draft.text, draft.metadata),
-                "first": first,
-                "chunks": len(draft.chunks),
-                "gaps": _gaps(draft.text, draft.chunks),
-            }
-        )
+        known = {
+            "digest": digest(draft.text, draft.metadata),
+            "first": first,
+            "chunks": len(draft.chunks),
+            "gaps": _gaps(draft.text, draft.chunks),
+        }
+        _keep_record(view, draft.doc_id, known, draft.origin)
     slots.text.index.index_many(texts)
     slots.text.changed()
+
+
+def hand_over(view: View, doc_id: str, known: dict[str, Any], origin: str) -> None:
+    """Let a document that is there belong to another source; to its own again changes nothing."""
+    if known.pop("origin", "") != origin:
+        _keep_record(view, doc_id, known, origin)
 
 
 def drop(view: View, slots: Slots, doc_id: str) -> int:
@@ -234,6 +242,10 @@ _IN_ORDER = (
     "unwoven",
     "vector_index",
 )
+
+
+def _keep_record(view: View, doc_id: str, known: dict[str, Any], origin: str) -> None:
+    documents(view)[doc_id] = codec.pack({**known, "origin": origin} if origin else known)
 
 
 def _add(view: View, slots: Slots, doc_id: str, place: tuple[int, int], piece: Chunk, metadata: dict[str, Any]) -> None:

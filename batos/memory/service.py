@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from batos.codec import Ref
     from batos.image.store import Image
-    from batos.memory.intake import Entry
     from batos.memory.meaning import Embed
     from batos.memory.records import Draft
 
@@ -79,7 +78,9 @@ class FractalMemory:
         for future in self._waiting.values():
             future.cancel()
 
-    async def remember(self, doc_id: str, text: str, metadata: dict[str, Any], *, wait: bool = True) -> int | None:
+    async def remember(
+        self, doc_id: str, text: str, metadata: dict[str, Any], *, wait: bool = True, origin: str = ""
+    ) -> int | None:
         """Hand in a document.
 
         Args:
@@ -87,6 +88,7 @@ class FractalMemory:
             text: The whole text.
             metadata: Plain data by field.
             wait: Whether to wait until it is found by its words; else it is safe in the queue.
+            origin: The source that it comes from, "" for none.
 
         Returns:
             The number of chunks; None for one that was only handed in.
@@ -96,11 +98,18 @@ class FractalMemory:
             Busy: Too many wait.
             Stopping: The kernel ends; the document is indexed by the next one.
         """
-        return await self._hand_in(doc_id, text, metadata, wait=wait)
+        return await self._hand_in(doc_id, text, metadata, origin, wait=wait)
 
-    async def forget(self, doc_id: str) -> int:
-        """Forget a document, after all that was handed in before; gives how many chunks it had."""
-        return await self._hand_in(doc_id, None, {}, wait=True) or 0
+    async def forget(self, doc_id: str, *, wait: bool = True, origin: str = "") -> int | None:
+        """Forget a document, after all that was handed in before; gives how many chunks it had, None without waiting.
+
+        With an `origin` it is forgotten only while it belongs to that source.
+        """
+        return await self._hand_in(doc_id, None, {}, origin, wait=wait)
+
+    async def names(self, prefix: str, origin: str, after: str, limit: int) -> list[str]:
+        """List the names of documents that are indexed; see `catalog.names`."""
+        return (await self._image.study(catalog.names, prefix, origin, after, limit)).value
 
     async def search(self, query: str, top_k: int, filter: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: A002
         """Find what says most about a query.
@@ -126,13 +135,15 @@ class FractalMemory:
         why = {"trouble": self.meaning.trouble} if self.meaning.trouble else {}
         return {**self._figures, "queued": self._queued, "meaning": self.meaning.state, **why}
 
-    async def _hand_in(self, doc_id: str, text: str | None, metadata: dict[str, Any], *, wait: bool) -> int | None:
+    async def _hand_in(
+        self, doc_id: str, text: str | None, metadata: dict[str, Any], origin: str, *, wait: bool
+    ) -> int | None:
         verb = "forget" if text is None else "remember"
         future: asyncio.Future[int] | None = None
         # The writer answers under the same lock, so it never looks for a future that is not there yet.
         async with self._handing:
             note = f"{verb} {doc_id}: handed in"
-            number = (await self._image.transact(intake.hand_in, doc_id, text, metadata, note=note)).value
+            number = (await self._image.transact(intake.hand_in, doc_id, text, metadata, origin, note=note)).value
             self._queued += 1
             if wait:
                 future = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -168,7 +179,7 @@ class FractalMemory:
         if not entries:
             self._queued = 0
             return 0
-        drafts = await asyncio.to_thread(_drafts, entries)
+        drafts = await asyncio.to_thread(intake.drafts, entries)
         counts = (
             await self._image.transact(intake.settle, entries, drafts, note=f"index {len(entries)} documents")
         ).value
@@ -231,9 +242,3 @@ class FractalMemory:
 
     async def _count(self) -> None:
         self._figures = (await self._image.read(catalog.statistics)).value
-
-
-def _drafts(entries: Sequence[Entry]) -> list[Draft | None]:
-    return [
-        None if entry.text is None else catalog.draft(entry.doc_id, entry.text, entry.metadata) for entry in entries
-    ]

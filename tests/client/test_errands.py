@@ -63,7 +63,7 @@ async def test_files_are_learned(kernel: Double, client: Client, tmp_path: Path)
     (folder / "c.jsonl").write_text('{"prompt": "Q?", "response": "A."}\n{"text": "three", "id": "t"}\n')
     (folder / "d.html").write_text("<h1>Head</h1><script>evil()</script><p>four</p>")
     (folder / "picture.png").write_bytes(b"\x89PNG")
-    kernel.answers["remember"] = ok(chunks=1)
+    kernel.answers.update(remember=ok(chunks=1), documents=ok(documents=[]))
     one, heard = session(client)
     assert await one.line(f"/learn {folder}")
     learned = [r for r in kernel.heard if r["command"] == "remember"]
@@ -82,7 +82,7 @@ async def test_what_cannot_be_learned_is_told(kernel: Double, client: Client, tm
     """A file that is no text is named and the rest learned; a path that is not there is an error."""
     (tmp_path / "a.pdf").write_bytes(b"no pdf")
     (tmp_path / "b.txt").write_text("good")
-    kernel.answers["remember"] = ok(chunks=1)
+    kernel.answers.update(remember=ok(chunks=1), documents=ok(documents=[]))
     one, heard = session(client)
     assert await one.line(f"/learn {tmp_path}") is False
     assert "a.pdf was not learned" in heard.notices[-2]
@@ -96,16 +96,61 @@ async def test_what_cannot_be_learned_is_told(kernel: Double, client: Client, tm
     assert "There is no file" in heard.errors[-1].message
 
 
+async def test_a_line_that_is_refused_costs_no_other(kernel: Double, client: Client, tmp_path: Path) -> None:
+    """The kernel takes the lines after one that it does not take, and the refused one is not gone."""
+    file = tmp_path / "c.jsonl"
+    file.write_text("".join(f'{{"text": "{n}", "id": {n}}}\n' for n in range(3)))
+
+    def remember(request: Any, _say: Any) -> Any:
+        bad = {"status": "ERROR", "error": to_wire(TooLarge("too much"))}
+        return bad if request["doc_id"] == "c.jsonl#1" else {"status": "OK", "chunks": 1}
+
+    kernel.answers.update(remember=remember, documents=ok(documents=["c.jsonl#1", "c.jsonl#2"]))
+    one, heard = session(client)
+    assert await one.line(f"/learn {file}") is False
+    assert heard.notices == [
+        "1/1 c.jsonl#1 was not learned: too much",
+        "Fractal Memory learned 2 documents from 1 file.",
+    ]
+
+
+async def test_what_is_gone_is_removed(
+    kernel: Double, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All names are asked for, part by part; those that the file gives no more are forgotten as its own, and told."""
+    monkeypatch.setattr("batos.client.learning._NAMES", 2)
+    file = tmp_path / "c.jsonl"
+    file.write_text('{"text": "b", "id": "b"}\n')
+    there = [f"c.jsonl#{letter}" for letter in "abcd"]
+
+    def documents(request: Any, _say: Any) -> Any:
+        assert request["prefix"] == "c.jsonl"
+        return {"status": "OK", "documents": [name for name in there if name > request["after"]][:2]}
+
+    kernel.answers.update(remember=ok(chunks=1), documents=documents, forget=ok(queued=True))
+    one, heard = session(client)
+    assert await one.line(f"/learn {file}")
+    origins = {r["origin"] for r in kernel.heard if r["command"] in ("remember", "documents", "forget")}
+    assert len(origins) == 1
+    assert [(r["doc_id"][-1], r["wait"]) for r in kernel.heard if r["command"] == "forget"] == [
+        ("a", False),
+        ("c", False),
+        ("d", True),
+    ]
+    assert heard.notices == ["Fractal Memory learned 1 document from 1 file, and removed 3 that are gone."]
+
+
 async def test_learning_waits_while_too_many_wait(
     kernel: Double, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full queue is no failure: the document is handed in again. How far it is, is said meanwhile."""
-    monkeypatch.setattr("batos.client.errands._BUSY_SECONDS", 0.0)
-    monkeypatch.setattr("batos.client.errands._TELL_SECONDS", 0.0)
+    monkeypatch.setattr("batos.client.learning._BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("batos.client.learning._TELL_SECONDS", 0.0)
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text(name)
     answers = [{"status": "ERROR", "error": to_wire(Busy("full"))}] * 2
     kernel.answers["remember"] = lambda _request, _say: answers.pop() if answers else {"status": "OK", "queued": True}
+    kernel.answers["documents"] = ok(documents=[])
     one, heard = session(client)
     assert await one.line(f"/learn {tmp_path}")
     names = [r["doc_id"].rpartition("/")[2] for r in kernel.heard if r["command"] == "remember"]

@@ -29,6 +29,8 @@ def request(chance: random.Random) -> dict:
         {"command": "cycles", "state": value, "limit": chance.choice([1, 0, value])},
         {"command": "set", "target_oid": target, "slots": {"fuzzed": value, "other": selector}},
         {"command": chance.choice(["remember", "forget"]), "doc_id": selector, "text": str(value), "metadata": value},
+        {"command": "forget", "doc_id": selector, "wait": value, "origin": value},
+        {"command": "documents", "prefix": str(value), "origin": value, "after": selector, "limit": value},
         {"command": "search", "query": str(value), "top_k": chance.choice([1, value])},
         {"command": "install", "target_oid": target, "selector": selector, "source": str(value)},
         {"command": "subscribe", "topics": chance.choice([[], value, ["nothing"]])},

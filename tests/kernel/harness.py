@@ -37,6 +37,8 @@ def writes(selector: str, source: str, **more) -> dict:
 class Kernel:
     """A kernel process in a home of its own."""
 
+    program = (str(ROOT / "batos.py"),)
+
     def __init__(self, home: Path, rules=(), **env: str) -> None:
         self.home = home
         self.endpoint = free_endpoint()
@@ -56,7 +58,7 @@ class Kernel:
         """Start it, and wait until it answers."""
         with (self.home / "kernel.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "batos.py")],
+                [sys.executable, *self.program],
                 cwd=self.home,
                 env={**self.env, **{f"BATOS_{key}": value for key, value in env.items()}},
                 stdout=log,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ASKERS, NAMES = 4, 8
+ORIGIN = "busy"
 _WORDS = [
     "bee",
     "ant",
@@ -77,11 +78,11 @@ async def ask(memory: FractalMemory, who: int, seed: int) -> None:
         name, verb = f"doc{who}.{chance.randrange(NAMES)}", chance.random()
         if verb < 0.15:
             say("trying", name, 0)
-            await memory.forget(name)
+            await memory.forget(name, origin=ORIGIN)
             say("done", name, 0)
         else:
             say("trying", name, version)
-            await memory.remember(*document(name, version), wait=verb < 0.5)
+            await memory.remember(*document(name, version)[:3], wait=verb < 0.5, origin=ORIGIN)
             say("done", name, version)
 
 

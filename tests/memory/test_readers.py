@@ -115,19 +115,8 @@ def test_pdf_gives_its_text(tmp_path: Path) -> None:
         _read(file)
 
 
-def test_folders_give_what_can_be_read(tmp_path: Path) -> None:
-    """A folder is walked in order; other kinds of files, caches and version control are left out."""
-    folder = tmp_path / "notes"
-    for name in ("b.md", "sub/a.txt", ".git/x.txt", "picture.png", "__pycache__/y.py"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("text")
-    assert [name for _, name in readers.files_in([folder])] == ["notes/b.md", "notes/sub/a.txt"]
-
-
-def test_what_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
-    """A missing path and a binary file are errors; an empty file is no document."""
-    with pytest.raises(BadField):
-        list(readers.files_in([tmp_path / "none"]))
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    """A binary file is an error; an empty file is no document."""
     (tmp_path / "x.bin").write_bytes(b"\0\1\2")
     with pytest.raises(BadField, match="not text"):
         _read(tmp_path / "x.bin")

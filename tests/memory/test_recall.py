@@ -66,6 +66,16 @@ def test_an_edit_loses_its_vector(image: Image) -> None:
     assert image.read_now(check).value["bad"] == []
 
 
+def test_weaving_again_changes_the_vector_alone(image: Image) -> None:
+    """A document that has its vector may get another one; everything agrees, and nothing waits."""
+    _learn(image, doc="a bee")
+    assert image.transact_now(_weave, "doc", _AXES["ship"]).value
+    assert image.transact_now(_weave, "doc", _AXES["bee"]).value
+    assert _found(image, "", _AXES["ship"]) == []
+    assert _found(image, "", _AXES["bee"]) == ["doc"]
+    assert image.read_now(check).value["bad"] == []
+
+
 def test_another_model_begins_anew(image: Image) -> None:
     """Vectors of two models never meet: the first vector of the new one makes all others wait for theirs."""
     _learn(image, a="a bee", b="a ship")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batos import codec
 from batos.errors import BadField, ModelError
-from batos.memory import catalog, intake
+from batos.memory import catalog, intake, records
 from batos.memory.check import check
 from batos.memory.service import FractalMemory
 from batos.testing.scripted import hash_vector
@@ -93,6 +95,53 @@ async def test_what_is_queued_survives(image: Image, embedder: Embedder) -> None
         await service.close()
 
 
+async def test_a_source_takes_back_its_own_alone(memory: FractalMemory, image: Image) -> None:
+    """What belongs to a source is listed and forgotten as its own; what another has handed in since is not touched."""
+    for doc_id in ("n/a", "n/b", "n/c"):
+        await memory.remember(doc_id, f"a bee in {doc_id}", {}, origin="here")
+    await memory.remember("n/a", "a bee in n/a", {}, origin="there")
+    await memory.remember("n/b", "another bee", {})
+    assert await memory.names("n/", "here", "", 9) == ["n/c"]
+    assert await memory.names("n/", "there", "", 9) == ["n/a"]
+    assert [await memory.forget(doc_id, origin="here") for doc_id in ("n/a", "n/b", "n/c")] == [0, 0, 1]
+    assert await memory.names("n/", "", "", 9) == ["n/a", "n/b"]
+    assert image.read_now(check).value["bad"] == []
+
+
+async def test_names_are_listed_in_parts(memory: FractalMemory) -> None:
+    """Names come in order, those with a prefix alone, and a list goes on after its last name."""
+    for doc_id in ("m", "n/a", "n/b", "n/c", "o"):
+        await memory.remember(doc_id, "a bee", {})
+    assert await memory.names("n/", "", "", 2) == ["n/a", "n/b"]
+    assert await memory.names("n/", "", "n/b", 2) == ["n/c"]
+    assert await memory.names("", "", "n/c", 9) == ["o"]
+
+
+async def test_weaving_leaves_a_document_to_its_source(memory: FractalMemory, image: Image) -> None:
+    """A document that is cut anew by its meaning still belongs to the source that handed it in."""
+    words = [f"The {word} number {n} flies. " for word in ("bee", "ship") for n in range(60)]
+    await memory.remember("insects", "".join(words), {}, origin="here")
+    await memory.remember("later", "an ant", {})
+    before = image.read_now(lambda view: records.record(view, "insects")).value
+    memory.begin_weaving()
+    await _woven(memory)
+    after = image.read_now(lambda view: records.record(view, "insects")).value
+    assert before["first"] != after["first"], "it was not cut anew"
+    assert await memory.names("", "here", "", 9) == ["insects"]
+
+
+async def test_an_older_queue_is_read(memory: FractalMemory, image: Image) -> None:
+    """What a kernel queued before documents had a source is indexed all the same."""
+
+    def older(view: Any) -> None:
+        number = intake.hand_in(view, "d", "a bee", {})
+        view.root["intake"].entries[number].data = codec.pack(["d", "a bee", {}])
+
+    image.transact_now(older)
+    await memory.remember("last", "an ant", {})
+    assert await _names(memory, "bee") == ["d"]
+
+
 async def test_bad_names_are_refused_at_the_door(memory: FractalMemory) -> None:
     """What cannot be stored never enters the queue."""
     with pytest.raises(BadField):
@@ -152,6 +201,40 @@ async def test_a_search_does_not_wait_for_a_slow_model(image: Image, monkeypatch
         assert [hit["doc_id"] for hit in answer["results"]] == ["d"]
     finally:
         await service.close()
+
+
+@pytest.mark.parametrize("held", ["intake.drafts", "intake.settle", "catalog.weave"])
+async def test_a_search_waits_for_no_indexing(
+    memory: FractalMemory, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a batch is cut, stored or woven, its transaction open, searches answer from what was there before."""
+    await memory.remember("before", "a bee", {})
+    inside, go_on = threading.Event(), threading.Event()
+    part, name = held.split(".")
+    work = getattr({"intake": intake, "catalog": catalog}[part], name)
+
+    def stopped(*args: Any) -> Any:
+        done = work(*args)
+        inside.set()
+        assert go_on.wait(60)
+        return done
+
+    monkeypatch.setattr(f"batos.memory.{held}", stopped)
+    if held == "catalog.weave":
+        memory.begin_weaving()
+    else:
+        await memory.remember("after", "a bee too", {}, wait=False)
+    try:
+        assert await asyncio.to_thread(inside.wait, 30)
+        search = asyncio.create_task(_names(memory, "bee"))
+        await asyncio.wait({search}, timeout=20)
+        answered = search.done()
+    finally:
+        go_on.set()
+    assert answered
+    assert search.result() == ["before"]
+    await memory.remember("after", "a bee too", {})
+    assert sorted(await _names(memory, "bee")) == ["after", "before"]
 
 
 async def test_an_older_layout_is_made_anew(image: Image, embedder: Embedder) -> None:

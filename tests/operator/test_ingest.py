@@ -112,6 +112,30 @@ def test_a_folder_of_all_kinds(way, notes, capsys, until):
     assert after.hits["zeppelin"] == known.hits["zeppelin"]
 
 
+def test_what_is_gone_is_removed(way, notes, capsys, until, monkeypatch):
+    """Read again, a folder and a codex take back what they hold no more, and nothing else; everybody sees it at once."""
+    monkeypatch.setattr("batos.operator.ingest._NAMES", 2)
+    settings, _ = way
+    (notes.parent / "more.jsonl").write_text("".join(f'{{"text": "polish {n}", "id": {n}}}\n' for n in range(9)))
+    code, told = ingest(capsys, notes, notes.parent / "more.jsonl", notes / "plan.md")
+    assert (code, told["removed"]) == (0, 0)
+    (notes / "plan.md").unlink()
+    (notes / "codex.jsonl").write_text('{"text": "b", "id": 7}\n')
+    (notes.parent / "more.jsonl").write_text('{"text": "polish 4", "id": 4}\n')
+    code, told = ingest(capsys, notes, notes.parent / "more.jsonl")
+    assert (code, told["documents"], told["removed"], told["failed"]) == (0, 5, 10, [])
+    known = Knowledge(settings, until)
+    assert known.counts["bad"] == []
+    assert {hit[0] for hit in known.hits["polish"]} == {"more.jsonl#4", "notes/deep/tool.py"}
+    assert {hit[0] for hit in known.hits["zeppelin"]} == {"plan.md"}
+    assert known.hits["countess"] == []
+    assert cli.main(["ingest", str(notes)]) == 0
+    assert "removed" not in capsys.readouterr().out
+    (notes / "page.html").unlink()
+    assert cli.main(["ingest", str(notes)]) == 0
+    assert "learned 3 documents from 3 files, removed 1 that are gone" in capsys.readouterr().out
+
+
 def test_what_cannot_be_learned(way, notes, capsys, until):
     """Files that are not what they say are listed with the reason and the rest is learned; a missing path learns nothing."""
     settings, through = way
