@@ -103,7 +103,7 @@ async def decomposing(ctx: Context) -> Step:
         "DELEGATING",
         data={"research_plan": queries},
         events=[{"event": "artifact", "kind": "research_plan", "queries": queries}],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries})],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries, "form": reply.form})],
     )
 
 

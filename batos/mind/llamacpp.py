@@ -109,6 +109,7 @@ class LlamaEngine:
             dropped=dropped,
             completion_tokens=sum(draft.tokens for draft in drafts),
             seconds=time.monotonic() - started,
+            form="constrained" if request.schema is not None else "",
         )
 
     def _weighed(

@@ -100,6 +100,7 @@ class TransformersEngine:
             dropped=dropped,
             completion_tokens=sum(line.draft.tokens for line in lines),
             seconds=time.monotonic() - started,
+            form="constrained" if request.schema is not None else "",
         )
 
     def adapt(self, adapter: AdapterSpec | None) -> None:
