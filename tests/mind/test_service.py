@@ -67,15 +67,30 @@ async def test_requests_get_their_own_answers(mind):
     assert [reply.texts[0] for reply in replies] == [str(n) for n in range(30)]
 
 
-async def test_death_is_an_error_for_its_request_alone(mind):
-    """A host that dies fails the request that it worked on, with how it died and its last words; who waits is served."""
-    results = await asyncio.gather(mind.generate(asked("die")), mind.generate(asked("say x")), return_exceptions=True)
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGABRT", "SIGSEGV", "SIGBUS"])
+async def test_death_is_an_error_for_its_request_alone(mind, how):
+    """A host that is killed, aborts or crashes fails the request that it worked on, with how and its last words; who waits is served."""
+    results = await asyncio.gather(
+        mind.generate(asked(f"die {how}")), mind.generate(asked("say x")), return_exceptions=True
+    )
     assert isinstance(results[0], ModelError)
-    assert "SIGKILL" in str(results[0])
+    assert f"was ended by {how}" in str(results[0])
     assert "a last word of a native library" in str(results[0])
+    assert "a new host is started" in results[0].hint
     assert results[1].texts == ("x",)
     host = mind.statistics()["hosts"]["text"]
     assert (host["starts"], host["deaths"]) == (2, 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is made little as Linux does")
+async def test_too_little_memory_in_the_host_is_a_typed_error(mind):
+    """An allocation that the system refuses costs that request alone: the error says so and what to do, the same host goes on."""
+    with pytest.raises(ModelError, match="too little memory") as caught:
+        await mind.generate(asked("starve now"))
+    assert "smaller model" in caught.value.hint
+    assert (await mind.generate(asked("say again"))).texts == ("again",)
+    host = mind.statistics()["hosts"]["text"]
+    assert (host["starts"], host["deaths"]) == (1, 0)
 
 
 async def test_many_requests_for_more_models_than_fit(tmp_path, fake_host):
