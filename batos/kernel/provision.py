@@ -151,6 +151,8 @@ class Provision:
 
     def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):
+            if sources.is_hub_id(name) and not self._settings.path(name).exists():
+                self._fetch(name)
             return select.resolve(self._settings, name)
         files = find(name).files
         sha256 = select.digest_of(name)

@@ -25,7 +25,7 @@ def doubled(home: Path, models: object = "tiny.gguf", *, stall_seconds: float = 
     (home / VECTORS / "modules.json").write_text("{}")
     (home / VECTORS / "model.safetensors").write_bytes(b"v")
     kernel = Kernel(home, PERSONA_MODELS=str(models), SENTENCE_TRANSFORMER_MODEL=VECTORS, **env)
-    kernel.program = Path(__file__)
+    kernel.command = [sys.executable, __file__]
     search = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     kernel.env |= {
         "BATOS_ENGINE": "llama.cpp",

@@ -51,13 +51,13 @@ class Kernel:
             **{f"BATOS_{key}": value for key, value in env.items()},
         }
         self.process: subprocess.Popen | None = None
-        self.program = ROOT / "batos.py"
+        self.command = [sys.executable, str(ROOT / "batos.py")]
 
     def start(self, **env: str) -> Kernel:
         """Start it, and wait until it answers."""
         with (self.home / "kernel.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(self.program)],
+                self.command,
                 cwd=self.home,
                 env={**self.env, **{f"BATOS_{key}": value for key, value in env.items()}},
                 stdout=log,
