@@ -1,6 +1,7 @@
 """A kernel whose mind host makes doubles instead of models: everything else is as it is, the host is a process of its own.
 
-Run as a program it is the kernel; `DOUBLE_STALL_SECONDS` says how long its host may be silent.
+Run as a program it is the kernel; `DOUBLE_STALL_SECONDS` says how long its host may be silent, `DOUBLE_CUDA` how many
+CUDA devices there seem to be.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 from batos.kernel import main, uvm
-from batos.mind import service
+from batos.mind import device, service
 from tests.kernel.harness import Kernel
 
 HOST = Path(__file__).parents[1] / "mind" / "fake_host.py"
@@ -40,5 +41,8 @@ if __name__ == "__main__":
     assert uvm.HostMind is service.HostMind  # it knows the class; what `open_mind` makes has another host
     stall = float(os.environ["DOUBLE_STALL_SECONDS"])
     command = [sys.executable, str(HOST)]
+    if "DOUBLE_CUDA" in os.environ:
+        device.cuda_devices = lambda: int(os.environ["DOUBLE_CUDA"])
+        device.cuda_memory_bytes = lambda: int(os.environ["DOUBLE_CUDA"]) << 32
     service.HostMind = functools.partial(service.HostMind, command=command, stall_seconds=stall)
     sys.exit(main.main(sys.argv[1:]))
