@@ -1,6 +1,7 @@
 """A mind host whose models are doubles: the real host's loop, with engines that do what the prompt says."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -39,7 +40,10 @@ class Double:
         text = self.mission(request, on_token, cancelled) or self.act(
             *request.messages[-1]["content"].split(" ", 1), on_token=on_token, cancelled=cancelled
         )
-        return GenerateReply(texts=(text,) * request.n, finish=("stop",), model=self.spec.name, completion_tokens=1)
+        dropped = min(len(request.optional), request.selector.startswith("crowded_"))
+        return GenerateReply(
+            texts=(text,) * request.n, finish=("stop",), model=self.spec.name, completion_tokens=1, dropped=dropped
+        )
 
     def act(self, what, rest="", *, on_token, cancelled):
         acts = (self.say, self.wait, self.die, self.hang, self.long, self.starve)
@@ -50,7 +54,7 @@ class Double:
         if not request.selector:
             return ""
         if request.state == "DECOMPOSING":
-            return '["words"]'
+            return json.dumps([request.intent])
         met = Path(os.environ["BATOS_HOME"], f"{request.selector}.met")
         if request.selector.startswith(("die_", "hang_", "starve_", "wait_")) and not met.exists():
             met.touch()
