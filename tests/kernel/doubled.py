@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batos.kernel import main, uvm
 from batos.mind import device, service
-from tests.kernel.harness import Kernel
+from tests.kernel.harness import Client, Kernel, mission
 
 HOST = Path(__file__).parents[1] / "mind" / "fake_host.py"
 VECTORS = "vectors"
@@ -35,6 +35,16 @@ def doubled(home: Path, models: object = "tiny.gguf", *, stall_seconds: float = 
         "DOUBLE_STALL_SECONDS": str(stall_seconds),
     }
     return kernel
+
+
+def begun(client: Client, selector: str, **brief: str) -> tuple[int, str]:
+    """A mission `wait_…` whose generation has begun: the number of its request and its cycle."""
+    number, cycle, token = client.send(mission(selector, **brief)), None, None
+    while token is None:
+        event = client.receive()
+        cycle = event.get("cycle_id", cycle) if event.get("event") == "accepted" else cycle
+        token = event.get("text") if event.get("event") == "token" and event.get("text") == "waiting" else None
+    return number, cycle
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.kernel.doubled import doubled
+from tests.kernel.doubled import begun, doubled
 from tests.kernel.harness import Client, mission
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the faults are made as Linux makes them")
@@ -55,16 +55,6 @@ def test_a_fault_of_the_host_ends_the_mission_with_the_reason(client, selector, 
     assert (said in after["last_death"]) == bool(deaths)
     assert client.call(selector)["status"] == "NOT_UNDERSTOOD"
     assert client.ask(mission(selector))["result"] == "after all"
-
-
-def begun(client, selector):
-    """A mission whose generation has begun: its number and its cycle."""
-    number, cycle, token = client.send(mission(selector)), None, None
-    while token is None:
-        event = client.receive()
-        cycle = event.get("cycle_id", cycle) if event.get("event") == "accepted" else cycle
-        token = event.get("text") if event.get("event") == "token" and event.get("text") == "waiting" else None
-    return number, cycle
 
 
 def test_a_cancelled_mission_stops_its_generation(kernel, client):

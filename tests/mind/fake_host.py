@@ -9,8 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from batos.errors import Cancelled, ContextTooLong
-from batos.mind import host
+from batos.errors import Cancelled, ContextTooLong, ModelError
+from batos.mind import adapters, host
 from batos.mind.protocol import GenerateReply
 
 
@@ -34,7 +34,7 @@ class Double:
     def __init__(self, spec):
         if spec.extra.get("broken"):
             raise ValueError("these weights are broken")
-        self.spec = spec
+        self.spec, self.adapter = spec, ""
 
     def generate(self, request, on_token, cancelled):
         text = self.mission(request, on_token, cancelled) or self.act(
@@ -42,7 +42,12 @@ class Double:
         )
         dropped = min(len(request.optional), request.selector.startswith("crowded_"))
         return GenerateReply(
-            texts=(text,) * request.n, finish=("stop",), model=self.spec.name, completion_tokens=1, dropped=dropped
+            texts=(text,) * request.n,
+            finish=("stop",),
+            model=self.spec.name,
+            adapter=self.adapter,
+            completion_tokens=1,
+            dropped=dropped,
         )
 
     def act(self, what, rest="", *, on_token, cancelled):
@@ -63,7 +68,7 @@ class Double:
         return f"def {request.selector}(self):\n    return 'after all'\n"
 
     def adapt(self, adapter):
-        pass
+        self.adapter = f"{adapter.name} {adapter.sha256}" if adapter else ""
 
     def embed(self, texts, cancelled):
         return [[float(len(text)), 0.0] for text in texts]
@@ -109,11 +114,19 @@ def make(engine, spec):
     return Double(spec)
 
 
+def check(adapter, model):
+    """Try an adapter on a double: every one fits but an alien."""
+    if adapter.name == "ALIEN":
+        raise ModelError("ALIEN is made for another base")
+    return {"rank": json.loads(Path(adapter.path, "adapter_config.json").read_text())["r"], "modules": [], "base": ""}
+
+
 if __name__ == "__main__":
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # those that die leave no file
     host.make_engine = make
+    adapters.check = check
     threading.excepthook = lambda args: os._exit(9)
     host.main()
