@@ -133,7 +133,7 @@ class HostMind:
         return spec.name
 
     async def quantize(self, spec: ModelSpec, folder: Path) -> None:
-        """Make a 4-bit folder of a GGUF file, for the transformers engine; takes minutes."""
+        """Make a 4-bit folder of a GGUF file or of a folder, for the transformers engine; takes minutes."""
         await self._in_turn(spec, {"op": "quantize", "folder": str(folder)})
 
     async def check_adapter(self, spec: ModelSpec, adapter: AdapterSpec) -> dict[str, Any]:

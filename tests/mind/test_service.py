@@ -220,7 +220,9 @@ async def test_the_budget_bounds_both_hosts_together(tmp_path, fake_host):
         assert sorted(resident(mind)) == ["small", "vectors"]
         await mind.load("large")
         assert resident(mind) == ["large"]
-        with pytest.raises(ModelError, match=r"vectors takes 1 MiB.* is 3 MiB beside 3 MiB of models in the other host"):
+        with pytest.raises(
+            ModelError, match=r"vectors takes 1 MiB.* is 3 MiB beside 3 MiB of models in the other host"
+        ):
             await mind.embed(["abc"])
         assert resident(mind) == ["large"]
         await mind.unload("large")
