@@ -125,7 +125,8 @@ class Provision:
     async def _in_four_bits(self, spec: ModelSpec, quantize: Quantize) -> ModelSpec:
         """The 4-bit folder of a model, from the image, else made and taken in; anew where the weights have changed."""
         name, source = spec.name + _NF4, f"{spec.name} {spec.sha256}"
-        if not (await self._image.read(_is_made_of, name, source)).value:
+        made = (await self._image.read(_is_made_of, name, source)).value
+        if not (made and await asyncio.to_thread(self._is_sound, name)):
             self._states[spec.name] = {"state": "quantizing"}
             with tempfile.TemporaryDirectory(dir=self._place(), prefix=_WORK) as place:
                 folder = Path(place) / "nf4"
@@ -133,6 +134,15 @@ class Provision:
                 await asyncio.to_thread(blobs.adopt_folder, self._image, folder, name=name, source=source)
         folder = await asyncio.to_thread(self._laid_out, name, spec.sha256)
         return replace(spec, path=str(folder), kind="transformers")
+
+    def _is_sound(self, name: str) -> bool:
+        """Whether weights of the image still are what was taken in; reads them once a boot."""
+        try:
+            blobs.verify(self._image, name)
+        except NoWeights as error:
+            _log.warning("%s", error.message)
+            return False
+        return True
 
     def _laid_out(self, name: str, version: str) -> Path:
         """A folder of the image's weights under its own file names: links to the blobs, as long as the kernel runs."""
@@ -157,6 +167,7 @@ class Provision:
         files = find(name).files
         sha256 = select.digest_of(name)
         try:
+            blobs.verify(self._image, name)  # once a boot: what is asked for again is known by then
             path = self._from_image(name, sha256, files)
         except (UnknownTarget, NoWeights):
             fetched = self._fetch(name)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,21 @@ async def test_four_bits_are_made_once(home):
             assert await kernel.provision.spec("ROBIN") == spec
             blobs.verify(kernel.image, "tiny@nf4")
         assert not list(folder.glob("folder-*"))
+
+
+async def test_damage_in_the_image_is_found_at_the_next_start(home):
+    """Digests are held against the bytes once a boot: a blob of the same size and time with other bytes is not loaded but made anew."""
+    async with Kernel(home) as kernel:
+        await kernel.provision.spec("BRICK")
+        (blob,) = [file for file in kernel.image.blob_dir.rglob("*.blob") if file.read_bytes() == b"four bits"]
+    times = blob.stat()
+    blob.chmod(0o600)
+    blob.write_bytes(b"four BITS")
+    os.utime(blob, ns=(times.st_atime_ns, times.st_mtime_ns))
+    async with Kernel(home) as kernel:
+        spec = await kernel.provision.spec("BRICK")
+        assert kernel.made == ["tiny"]
+        assert (Path(spec.path) / "model.safetensors").read_bytes() == b"four bits"
 
 
 async def test_four_bits_are_made_anew_of_other_weights(home):
