@@ -220,6 +220,7 @@ def explanation(reply: dict[str, Any]) -> RenderableType:
         ["written by", " ".join(str(author[key]) for key in ("model", "engine", "persona") if author.get(key))],
         ["prompt", f"sha256 {str(author.get('prompt_sha256', ''))[:16]}, seed {author.get('seed')}"],
         ["from memory", ", ".join(map(str, origin.get("chunks") or [])) or "nothing"],
+        ["no room for", ", ".join(map(str, origin.get("chunks_dropped") or []))],
         ["Guardian", f"{guardian.get('guardian', '')} {'; '.join(map(str, guardian.get('mends') or []))}".strip()],
     ]
     parts: list[RenderableType] = [table(["", ""], [row for row in rows if row[1]])]

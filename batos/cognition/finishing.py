@@ -164,6 +164,10 @@ def provenance(ctx: Context) -> dict[str, Any]:
     """Everything that led to the version: mission, author, attempts, audit, evidence."""
     record = ctx.record
     origin = {"install": "architect", "correct": "correction"}.get(record["kind"], record["kind"])
+    author = ctx.data.get("author", {})
+    # The prompt drops its last snippets first.
+    chunks = [snippet["id"] for snippet in ctx.data.get("retrieved_context", [])]
+    used = len(chunks) - author.get("dropped", 0)
     return {
         "origin": origin,
         "asked_by": record.get("origin") or "requester",
@@ -171,8 +175,9 @@ def provenance(ctx: Context) -> dict[str, Any]:
         "mission_brief": ctx.brief,
         "mission_brief_hash": record["brief_hash"],
         "persona": record["persona"],
-        "author": ctx.data.get("author", {}),
-        "chunks": [snippet["id"] for snippet in ctx.data.get("retrieved_context", [])],
+        "author": author,
+        "chunks": chunks[:used],
+        "chunks_dropped": chunks[used:],
         "attempts": record["attempts"],
         "guardian": {key: ctx.data["verdict"][key] for key in ("guardian", "mends", "warnings")},
         "evidence": ctx.data.get("evidence", []),

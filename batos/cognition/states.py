@@ -103,7 +103,7 @@ async def decomposing(ctx: Context) -> Step:
         "DELEGATING",
         data={"research_plan": queries},
         events=[{"event": "artifact", "kind": "research_plan", "queries": queries}],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries})],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries, "form": reply.form})],
     )
 
 
@@ -222,7 +222,17 @@ async def synthesizing(ctx: Context) -> Step:
             "generated_artifact": sources[0],
         },
         events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "code", "context_used": used, "candidates": len(sources)})],
+        log=[
+            (
+                "ARTIFACT_GENERATED",
+                {
+                    "artifact_type": "code",
+                    "context_used": used,
+                    "context_dropped": reply.dropped,
+                    "candidates": len(sources),
+                },
+            )
+        ],
     )
 
 
@@ -239,6 +249,7 @@ def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
         "temperature": request.temperature,
         "candidates": len(reply.texts),
         "tokens": {"prompt": reply.prompt_tokens, "completion": reply.completion_tokens},
+        "dropped": reply.dropped,
         "seconds": round(reply.seconds, 3),
     }
 

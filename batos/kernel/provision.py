@@ -1,11 +1,12 @@
 """Weights and adapters for the personas: from the image's blobs, else from the cache, else fetched; visible all the while.
 
-Where the engine wants 4-bit folders, one is made of a GGUF file once and kept in the image beside it.
+Where the engine wants 4-bit folders, one is made of a GGUF file or a folder once and kept in the image beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ from batos.mind.catalog import find
 from batos.mind.protocol import AdapterSpec
 
 if TYPE_CHECKING:
-    from batos.image.store import Image
+    from batos.image.store import Image, View
     from batos.mind.catalog import FileEntry
     from batos.mind.protocol import ModelSpec
     from batos.settings import Settings
@@ -56,7 +57,7 @@ class Provision:
         self._laid: dict[str, Path] = {}
         self._folders: list[tempfile.TemporaryDirectory[str]] = []
         self.quantize: Quantize | None = None
-        """Makes a 4-bit folder of a GGUF model; None where the engine does not want one."""
+        """Makes a 4-bit folder of a model; None where the engine does not want one."""
 
     def statistics(self) -> dict[str, Any]:
         """For each model that was asked for: `state` (fetching, entering, ready, missing), bytes `done` and `total`."""
@@ -109,7 +110,7 @@ class Provision:
     async def _make(self, name: str) -> ModelSpec:
         try:
             spec = await self._enter(name)
-            if self.quantize is not None and spec.kind == "gguf":
+            if self.quantize is not None and await asyncio.to_thread(_is_plain, spec):
                 spec = await self._in_four_bits(spec, self.quantize)
         except BatosError:
             self._states[name] = {"state": "missing"}
@@ -122,17 +123,26 @@ class Provision:
         return await asyncio.to_thread(self._enter_now, name)
 
     async def _in_four_bits(self, spec: ModelSpec, quantize: Quantize) -> ModelSpec:
-        """The 4-bit folder of a GGUF model, from the image, else made and taken in."""
-        name = spec.name + _NF4
-        if not (await self._image.read(blobs.has, name)).value:
+        """The 4-bit folder of a model, from the image, else made and taken in; anew where the weights have changed."""
+        name, source = spec.name + _NF4, f"{spec.name} {spec.sha256}"
+        made = (await self._image.read(_is_made_of, name, source)).value
+        if not (made and await asyncio.to_thread(self._is_sound, name)):
             self._states[spec.name] = {"state": "quantizing"}
             with tempfile.TemporaryDirectory(dir=self._place(), prefix=_WORK) as place:
                 folder = Path(place) / "nf4"
                 await quantize(spec, folder)
-                source = f"{spec.name} {spec.sha256}"
                 await asyncio.to_thread(blobs.adopt_folder, self._image, folder, name=name, source=source)
-        folder = await asyncio.to_thread(self._laid_out, name, "")
+        folder = await asyncio.to_thread(self._laid_out, name, spec.sha256)
         return replace(spec, path=str(folder), kind="transformers")
+
+    def _is_sound(self, name: str) -> bool:
+        """Whether weights of the image still are what was taken in; reads them once a boot."""
+        try:
+            blobs.verify(self._image, name)
+        except NoWeights as error:
+            _log.warning("%s", error.message)
+            return False
+        return True
 
     def _laid_out(self, name: str, version: str) -> Path:
         """A folder of the image's weights under its own file names: links to the blobs, as long as the kernel runs."""
@@ -151,10 +161,13 @@ class Provision:
 
     def _enter_now(self, name: str) -> ModelSpec:
         if not select.is_catalogued(name):
+            if sources.is_hub_id(name) and not self._settings.path(name).exists():
+                self._fetch(name)
             return select.resolve(self._settings, name)
         files = find(name).files
         sha256 = select.digest_of(name)
         try:
+            blobs.verify(self._image, name)  # once a boot: what is asked for again is known by then
             path = self._from_image(name, sha256, files)
         except (UnknownTarget, NoWeights):
             fetched = self._fetch(name)
@@ -182,3 +195,18 @@ class Provision:
 
         settings = self._settings
         return sources.fetch(name, settings.weights_cache, progress, settings.hub_seconds, cancelled=lambda: self._stop)
+
+
+def _is_plain(spec: ModelSpec) -> bool:
+    """Whether a model's weights are not in 4 bits yet: a GGUF file, or a folder that says nothing of it."""
+    if spec.kind != "transformers":
+        return spec.kind == "gguf"
+    try:
+        config = json.loads((Path(spec.path) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # the engine says what is wrong with it
+    return "quantization_config" not in config
+
+
+def _is_made_of(view: View, name: str, source: str) -> bool:
+    return any(record["name"] == name and record["source"] == source for record in blobs.listing(view))

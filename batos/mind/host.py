@@ -133,6 +133,7 @@ class Host:
     def _engine(self, number: int, job: dict[str, Any]) -> Any:
         spec = ModelSpec(**job["model"])
         self._models.pinned = frozenset(job.get("pinned", ()))
+        self._models.beside = job.get("beside", 0)
         if self._models.has(spec):
             return self._models.get(spec)
         self._send({"loading": spec.name, "id": number})

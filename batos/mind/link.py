@@ -79,13 +79,18 @@ class HostLink:
         finally:
             self._calls.pop(number, None)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._calls)
+
     def statistics(self) -> dict[str, Any]:
         """Process id, resident bytes, requests in progress, starts, deaths, and this host's loads: plain data."""
         process = self._process
         return {
             "pid": process.pid if process else 0,
             "memory": process.memory_bytes() if process else 0,
-            "waiting": len(self._calls),
+            "waiting": self.waiting,
             "starts": self.starts,
             "deaths": self.deaths,
             "last_death": self.last_death,
@@ -93,7 +98,8 @@ class HostLink:
         }
 
     async def stop(self) -> None:
-        """End the host; a later call starts a new one."""
+        """End the host; a later call starts a new one, also one that comes while this one ends."""
+        ending = list(self._calls.values())
         process, self._process = self._process, None
         self.models, self.asleep, self.loading = [], [], ""
         watcher, self._watcher = self._watcher, None
@@ -105,7 +111,7 @@ class HostLink:
         finally:
             if process is not None:
                 await asyncio.to_thread(process.close)
-            self._fail("the mind host was stopped")
+            _fail(ending, "the mind host was stopped")
 
     def _running(self) -> HostProcess:
         if self._process is not None:
@@ -157,12 +163,7 @@ class HostLink:
         self.models, self.asleep, self.loading = [], [], ""
         self.deaths += 1
         self.last_death = why
-        self._fail(why)
-
-    def _fail(self, why: str) -> None:
-        for call in list(self._calls.values()):
-            if not call.answer.done():
-                call.answer.set_exception(ModelError(why, _AGAIN))
+        _fail(list(self._calls.values()), why)
 
     def _patience(self) -> float:
         """Seconds that the host may be silent just now."""
@@ -181,3 +182,9 @@ class HostLink:
                 process.kill()
                 self._on_end(f"the mind host said nothing for {self._patience():g} s and was killed")
                 await asyncio.to_thread(process.close)
+
+
+def _fail(calls: Sequence[_Call], why: str) -> None:
+    for call in calls:
+        if not call.answer.done():
+            call.answer.set_exception(ModelError(why, _AGAIN))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from batos.errors import Cancelled, ModelError
+from batos.errors import Cancelled, ContextTooLong, ModelError
 from batos.mind import adapters, chat
 from batos.mind.budget import Messages, fit
 from batos.mind.constraints import Constraint, Grammar
@@ -89,7 +89,7 @@ class LlamaEngine:
         started = time.monotonic()
         prompt, dropped = fit(request, lambda messages: self._tokens(messages, request.prefill), self._limit)
         if request.options:
-            return self._weighed(request, prompt, cancelled, started)
+            return replace(self._weighed(request, prompt, cancelled, started), dropped=dropped)
         drafts = [Draft(request.stop, on_token if i == 0 else None) for i in range(request.n)]
         grammar = self._grammar(request.schema)
         limit = min(request.max_tokens, self._limit - len(prompt))
@@ -109,16 +109,19 @@ class LlamaEngine:
             dropped=dropped,
             completion_tokens=sum(draft.tokens for draft in drafts),
             seconds=time.monotonic() - started,
+            form="constrained" if request.schema is not None else "",
         )
 
     def _weighed(
         self, request: GenerateRequest, prompt: list[int], cancelled: Callable[[], bool], started: float
     ) -> GenerateReply:
         """Answer with the likeliest of the options, and how likely each is."""
+        options = [self._model.tokens(option, marks=False) for option in request.options]
+        self._check_options(options, len(prompt))
         with self._lock(cancelled=cancelled):
-            self._make_room(len(prompt) + CHUNK)
+            self._make_room(len(prompt) + max(map(len, options)))
             first = log_likelihoods(self._context.logits(self._read(prompt, cancelled)))
-            scores = tuple(self._weight(option, first, len(prompt)) for option in request.options)
+            scores = tuple(self._weight(option, first, len(prompt), cancelled) for option in options)
         return GenerateReply(
             texts=(request.options[scores.index(max(scores))],),
             finish=("stop",),
@@ -129,16 +132,33 @@ class LlamaEngine:
             prompt_tokens=len(prompt),
             seconds=time.monotonic() - started,
             scores=scores,
+            form="constrained" if request.schema is not None else "",
         )
 
-    def _weight(self, option: str, first: Any, position: int) -> float:
-        """The logarithm of an option's likelihood after a prompt that was read into sequence 0."""
-        tokens = self._model.tokens(option, marks=False)[:CHUNK]
-        total = float(first[tokens[0]])
-        if len(tokens) > 1:
+    def _check_options(self, options: Sequence[Sequence[int]], position: int) -> None:
+        longest = max(map(len, options))
+        over = position + longest - self._limit
+        if over > 0:
+            raise ContextTooLong(
+                f"the prompt has {position} tokens and an option {longest}, {over} more than the context of "
+                f"{self._limit} has room for",
+                tokens=position + longest,
+                context=self._limit,
+                over=over,
+            )
+
+    def _weight(self, option: Sequence[int], first: Any, position: int, cancelled: Callable[[], bool]) -> float:
+        """The logarithm of the likelihood of an option's tokens after a prompt that was read into sequence 0."""
+        total = float(first[option[0]])
+        if len(option) > 1:
             self._context.share(SEQUENCE, WEIGHING)
-            self._context.compute([Slot(t, position + i, (WEIGHING,), True) for i, t in enumerate(tokens[:-1])])
-            total += sum(float(log_likelihoods(self._context.logits(i))[t]) for i, t in enumerate(tokens[1:]))
+        for start in range(0, len(option) - 1, CHUNK):
+            _check(cancelled)
+            follow = option[start + 1 : start + 1 + CHUNK]
+            read = option[start : start + len(follow)]
+            self._context.compute([Slot(t, position + start + i, (WEIGHING,), True) for i, t in enumerate(read)])
+            total += sum(float(log_likelihoods(self._context.logits(i))[t]) for i, t in enumerate(follow))
+        if len(option) > 1:
             self._context.cut(WEIGHING)
         return total
 

@@ -1,8 +1,8 @@
 """The openai engine: any server that speaks the OpenAI API, where one machine is not enough.
 
 Requests are made in threads with the standard library; answers are streamed, so that a cancel is heard. What a server
-cannot do is made up for or said: one that ignores a schema is asked once more and then is an error. Only the server can
-count tokens, so where it finds a prompt too long, optional parts are left out and it is asked again. An answer that
+cannot do is made up for or said: each answer is checked against its schema, a wrong one is told what is wrong and asked
+for again, twice at most, and the reply says so. Only the server can count tokens, so where it finds a prompt too long, optional parts are left out and it is asked again. An answer that
 breaks off is an error, never a short answer.
 """
 
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from batos.errors import Cancelled, ContextTooLong, ModelError
 from batos.mind.budget import without
 from batos.mind.drafting import samplings
+from batos.mind.fitting import misfit
 from batos.mind.protocol import GenerateReply, GenerateRequest, OnToken
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 120.0
 RETRIES = 2
 RETRY_SECONDS = 0.5
+FORM_RETRIES = 2
 _AGAIN = (408, 429, 500, 502, 503, 504)
+_NO_SCHEMAS = (400, 404, 415, 422, 501)
 _HINT = "Look at the server of OPENAI_BASE_URL and at OPENAI_API_KEY."
 
 
@@ -44,6 +47,7 @@ class _Answer:
     done: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    retries: int = 0
     pieces: list[str] = field(default_factory=list)
 
 
@@ -105,6 +109,7 @@ class OpenAIMind:
             dropped=dropped,
             completion_tokens=tokens,
             seconds=time.monotonic() - started,
+            form=_form(answers) if request.schema is not None else "",
         )
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -175,12 +180,36 @@ class OpenAIMind:
         stop: threading.Event,
     ) -> _Answer:
         body = _body(request, model, *sampling)
-        answer = self._streamed(body, request, hear, stop)
-        if request.schema is not None and not _is_json(request.prefill + answer.text):
-            answer = self._streamed({**body, "seed": sampling[1] + 1000}, request, None, stop)
-            if not _is_json(request.prefill + answer.text):
-                raise ModelError("the server did not keep to the JSON schema, twice", "Use a server that supports it.")
+        if request.schema is None:
+            return self._streamed(body, request, hear, stop)
+        answer = self._formed(body, request, hear, stop)
+        tokens = answer.completion_tokens
+        for retry in range(1, FORM_RETRIES + 1):
+            wrong = misfit(request.prefill + answer.text, request.schema)
+            if not wrong:
+                return answer
+            again = {**body, "seed": sampling[1] + 1000 * retry, "messages": _corrected(body, request, answer, wrong)}
+            answer = self._formed(again, request, None, stop)
+            answer.retries, tokens = retry, tokens + answer.completion_tokens
+            answer.completion_tokens = tokens
+        if wrong := misfit(request.prefill + answer.text, request.schema):
+            raise ModelError(
+                f"the server did not keep to the JSON schema, {FORM_RETRIES + 1} times: {wrong[:300]}",
+                "Use a server that constrains its answers (response_format of type json_schema), or a larger model.",
+            )
         return answer
+
+    def _formed(
+        self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, stop: threading.Event
+    ) -> _Answer:
+        """One answer that should have a form; a server that refuses to hear of schemas is told in words."""
+        try:
+            return self._streamed(body, request, hear, stop)
+        except ModelError as refused:
+            if refused.details.get("http") not in _NO_SCHEMAS:
+                raise
+        plain = {key: value for key, value in body.items() if key != "response_format"}
+        return self._streamed({**plain, "messages": _told(body["messages"], request)}, request, hear, stop)
 
     def _streamed(
         self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, stop: threading.Event
@@ -207,7 +236,7 @@ class OpenAIMind:
         """The events of a streamed answer, `{}` for its end; a server that does not stream gives one and the end."""
         with self._open(path, body, stop) as response:
             if "event-stream" not in response.headers.get("Content-Type", ""):
-                yield _parsed(self._whole(response))
+                yield self._parsed(self._whole(response))
                 yield {}
                 return
             while line := self._line(response):
@@ -215,7 +244,7 @@ class OpenAIMind:
                     raise Cancelled
                 data = line.strip().removeprefix(b"data:").strip()
                 if line.startswith(b"data:"):
-                    yield {} if data == b"[DONE]" else _parsed(data)
+                    yield {} if data == b"[DONE]" else self._parsed(data)
 
     def _line(self, response: Any) -> bytes:
         with self._broken_off():
@@ -238,7 +267,7 @@ class OpenAIMind:
 
     def _json(self, path: str, body: dict[str, Any] | None) -> Any:
         with self._open(path, body, threading.Event()) as response:
-            return _parsed(self._whole(response))
+            return self._parsed(self._whole(response))
 
     def _open(self, path: str, body: dict[str, Any] | None, stop: threading.Event) -> Any:
         """Send a request; one that the server could not take just now is sent again."""
@@ -252,13 +281,28 @@ class OpenAIMind:
                 with error:
                     said = error.read(4000).decode("utf-8", "replace")
                 if error.code not in _AGAIN or attempt == RETRIES:
-                    raise _refusal(error.code, said) from None
+                    raise _refusal(error.code, self._without_key(said)) from None
             except (OSError, http.client.HTTPException) as error:
                 if attempt == RETRIES:
                     raise ModelError(f"the server at {self._base} does not answer: {error}", _HINT) from None
             if stop.wait(RETRY_SECONDS * 2**attempt):
                 raise Cancelled
         raise AssertionError  # the last attempt returned or raised
+
+    def _parsed(self, data: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(data)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ModelError("the server's answer is not what the API says", _HINT)
+        if "error" in value:
+            raise _refusal(200, self._without_key(json.dumps(value)))
+        return value
+
+    def _without_key(self, said: str) -> str:
+        """A server's words, which may quote the key that it was sent."""
+        return said.replace(self._key, "[the key]") if self._key else said
 
 
 def _body(request: GenerateRequest, model: str, temperature: float, seed: int) -> dict[str, Any]:
@@ -295,18 +339,6 @@ def _take(answer: _Answer, event: dict[str, Any]) -> None:
     answer.completion_tokens = usage.get("completion_tokens", answer.completion_tokens)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ModelError("the server's answer is not what the API says", _HINT)
-    if "error" in value:
-        raise _refusal(200, json.dumps(value))
-    return value
-
-
 def _refusal(code: int, said: str) -> ModelError | ContextTooLong:
     try:
         error = json.loads(said)["error"]
@@ -316,12 +348,26 @@ def _refusal(code: int, said: str) -> ModelError | ContextTooLong:
         text, kind = said, ""
     if "context" in kind:
         return ContextTooLong(f"the server says: {text[:300]}")
-    return ModelError(f"the server refused ({code}): {text[:300]}", _HINT)
+    return ModelError(f"the server refused ({code}): {text[:300]}", _HINT, http=code)
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def _corrected(body: dict[str, Any], request: GenerateRequest, answer: _Answer, wrong: str) -> list[dict[str, str]]:
+    """The messages with what is wrong with an answer, and the form that is wanted, in words."""
+    said = {"role": "assistant", "content": request.prefill + answer.text}
+    told = {"role": "user", "content": f"That answer does not fit: {wrong}. Answer again. {_in_words(request)}"}
+    return [*request.messages, said, told, *body["messages"][len(request.messages) :]]
+
+
+def _told(messages: list[dict[str, str]], request: GenerateRequest) -> list[dict[str, str]]:
+    """The messages with the form that is wanted in words, before the answer's beginning."""
+    place = len(messages) - bool(request.prefill)
+    return [*messages[:place], {"role": "user", "content": _in_words(request)}, *messages[place:]]
+
+
+def _in_words(request: GenerateRequest) -> str:
+    return f"The answer is JSON and nothing else, and fits this JSON schema: {json.dumps(request.schema)}"
+
+
+def _form(answers: Sequence[_Answer]) -> str:
+    retries = sum(answer.retries for answer in answers)
+    return "checked" if not retries else f"checked, {retries} asked for again"

@@ -70,6 +70,8 @@ class GenerateReply:
         completion_tokens: Tokens of all texts together.
         seconds: Time that the generation took.
         scores: For each option that was weighed the logarithm of its likelihood; empty where none was.
+        form: How the schema was kept: `constrained` in decoding, `checked` afterwards, and how many texts had to be
+            asked for again; empty without a schema.
     """
 
     texts: tuple[str, ...]
@@ -83,6 +85,7 @@ class GenerateReply:
     completion_tokens: int = 0
     seconds: float = 0.0
     scores: tuple[float, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

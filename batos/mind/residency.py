@@ -35,6 +35,8 @@ class Residency:
         self._loaded: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
         self._asleep: OrderedDict[str, tuple[ModelSpec, int, Any]] = OrderedDict()
         self.pinned: frozenset[str] = frozenset()
+        self.beside = 0
+        """Bytes of the budget that models of another host take."""
         self.loads = 0
         self.wakes = 0
 
@@ -111,18 +113,22 @@ class Residency:
     def _make_room(self, name: str, size: int) -> None:
         if not self._budget:
             return
-        staying = sum(held[1] for other, held in self._loaded.items() if other in self.pinned)
-        if size + staying > self._budget:
-            beside = f" beside {staying >> 20} MiB that are pinned" if staying else ""
-            hint = "Raise MEMORY_BUDGET, or choose a smaller model in PERSONA_MODELS."
-            raise ModelError(
-                f"{name} takes {size >> 20} MiB, and the budget for models is {self._budget >> 20} MiB{beside}",
-                hint + " Or unpin one." * bool(staying),
-            )
+        pinned = sum(held[1] for other, held in self._loaded.items() if other in self.pinned)
+        if size + pinned + self.beside > self._budget:
+            raise self._no_room(name, size, pinned)
         for other in [other for other in self._loaded if other not in self.pinned]:
-            if size + sum(held[1] for held in self._loaded.values()) <= self._budget:
+            if size + self.beside + sum(held[1] for held in self._loaded.values()) <= self._budget:
                 return
             self._rest(other)
+
+    def _no_room(self, name: str, size: int, pinned: int) -> ModelError:
+        beside = f" beside {pinned >> 20} MiB that are pinned" if pinned else ""
+        beside += f" beside {self.beside >> 20} MiB of models in the other host" if self.beside else ""
+        hint = "Raise MEMORY_BUDGET, or choose a smaller model in PERSONA_MODELS."
+        return ModelError(
+            f"{name} takes {size >> 20} MiB, and the budget for models is {self._budget >> 20} MiB{beside}",
+            hint + " Or unpin one." * bool(pinned),
+        )
 
 
 def _described(held: tuple[ModelSpec, int, Any]) -> dict[str, Any]:

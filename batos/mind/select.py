@@ -48,7 +48,8 @@ def choose_engine(setting: str) -> EngineChoice:
         return EngineChoice("llama.cpp", f"there is a CUDA device, but {', '.join(missing)} is not installed")
     if "+cpu" in device.installed("torch"):
         return EngineChoice("llama.cpp", "there is a CUDA device, but this torch is built for the CPU alone")
-    return EngineChoice("transformers", f"there are {devices} CUDA devices")
+    there = "is a CUDA device" if devices == 1 else f"are {devices} CUDA devices"
+    return EngineChoice("transformers", f"there {there}, and all that transformers needs is installed")
 
 
 def default_model(memory: int | None = None) -> str:

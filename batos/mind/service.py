@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import BatosError, ModelError, NoWeights
 from batos.mind import select
 from batos.mind.link import STALL_SECONDS, HostLink
 from batos.mind.protocol import AdapterSpec, GenerateReply, GenerateRequest, Mind, ModelSpec, OnToken
+from batos.mind.residency import weight_bytes
 from batos.mind.turns import Turns
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batos.settings import Settings
 
 Resolver = Callable[[str], "ModelSpec | Awaitable[ModelSpec]"]
+_WITH_MODEL = ("generate", "embed", "load")
 AdapterResolver = Callable[[str], "AdapterSpec | Awaitable[AdapterSpec | None] | None"]
 
 
@@ -34,7 +36,7 @@ class HostMind:
     Args:
         models: Where models lie: a mapping from persona or model name, or a function, asynchronous if it may block.
         engine: `llama.cpp`, `transformers` or `auto`.
-        budget: Bytes that loaded models may take; 0 for no limit.
+        budget: Bytes that the loaded models of both hosts may take together; 0 for no limit.
         embedding: Name of the embedding model.
         stall_seconds: How long a host may work without a sign of life.
         idle_seconds: Models that nobody asked for so long are unloaded, pinned ones excepted; 0 keeps them.
@@ -60,6 +62,10 @@ class HostMind:
         self._turns = Turns(lambda name: any(model["name"] == name for model in self._text.models))
         self.pinned: set[str] = set()
         self._used: dict[str, float] = {}
+        self._busy: Counter[str] = Counter()
+        self._budget = budget
+        self._room = asyncio.Lock()
+        self._leaving: set[str] = set()
         self._idling: asyncio.Task[None] | None = None
         self._closed = False
         self._embedding = embedding
@@ -89,9 +95,7 @@ class HostMind:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Give a unit vector for each text; see `Mind`."""
         spec = await self._spec(self._embedding)
-        vectors: list[list[float]] = await self._vectors.call(
-            {"op": "embed", "model": asdict(spec), "texts": list(texts)}
-        )
+        vectors: list[list[float]] = await self._ask(self._vectors, spec, {"op": "embed", "texts": list(texts)})
         self._counts["embeddings"] += len(vectors)
         return vectors
 
@@ -99,19 +103,28 @@ class HostMind:
         """Load a persona's model, or a named one, ahead of its first use."""
         spec = await self._spec(name)
         if spec.kind == "embedding":
-            await self._vectors.call({"op": "load", "model": asdict(spec)})
+            await self._ask(self._vectors, spec, {"op": "load"})
         else:
             await self._in_turn(spec, {"op": "load"})
 
     async def unload(self, name: str) -> None:
         """Let a model go; the host that has none left ends, and with it all its memory comes back."""
-        spec = await self._spec(name)
-        for link in (self._text, self._vectors):
-            if any(model["name"] == spec.name for model in (*link.models, *link.asleep)):
-                async with self._turn(link, spec.name):
-                    await link.call({"op": "unload", "name": spec.name})
-                    if not link.models:
-                        await link.stop()
+        links = (self._text, self._vectors)
+        if not any(_knows(link, name) for link in links):
+            name = (await self._spec(name)).name
+        for link in links:
+            if _knows(link, name):
+                async with self._turn(link, name):
+                    await self._drop(link, name)
+
+    async def _drop(self, link: HostLink, name: str) -> None:
+        self._leaving.add(name)  # who asks for it meanwhile waits for its load
+        try:
+            await link.call({"op": "unload", "name": name})
+        finally:
+            self._leaving.discard(name)
+        if not (link.models or link.waiting):
+            await link.stop()
 
     async def pin(self, name: str, *, pinned: bool = True) -> str:
         """Make a model stay loaded once it is, or let it leave again; gives the model's name."""
@@ -120,7 +133,7 @@ class HostMind:
         return spec.name
 
     async def quantize(self, spec: ModelSpec, folder: Path) -> None:
-        """Make a 4-bit folder of a GGUF file, for the transformers engine; takes minutes."""
+        """Make a 4-bit folder of a GGUF file or of a folder, for the transformers engine; takes minutes."""
         await self._in_turn(spec, {"op": "quantize", "folder": str(folder)})
 
     async def check_adapter(self, spec: ModelSpec, adapter: AdapterSpec) -> dict[str, Any]:
@@ -140,6 +153,7 @@ class HostMind:
             "reason": self.choice.reason,
             "models": [*_models(self._text), *_models(self._vectors)],
             "memory": sum(int(host["memory"]) for host in hosts.values()),
+            "budget": self._budget,
             "hosts": hosts,
             "pinned": sorted(self.pinned),
             "waiting": self._turns.waiting,
@@ -159,14 +173,47 @@ class HostMind:
     async def _in_turn(self, spec: ModelSpec, frame: dict[str, Any], on_token: OnToken | None = None) -> Any:
         """Send a request to the text host when its turn has come."""
         async with self._turn(self._text, spec.name):
-            if self._closed:
-                raise ModelError("the mind host was stopped", "Start the system again.")
-            self._watch_idle()
+            return await self._ask(self._text, spec, frame, on_token)
+
+    async def _ask(
+        self, link: HostLink, spec: ModelSpec, frame: dict[str, Any], on_token: OnToken | None = None
+    ) -> Any:
+        """Send a request to a host, which loads the model first; as long as it lasts the model is not idle."""
+        if self._closed:
+            raise ModelError("the mind host was stopped", "Start the system again.")
+        self._watch_idle()
+        self._busy[spec.name] += 1
+        try:
+            if frame["op"] in _WITH_MODEL and (spec.name in self._leaving or not _has(link, spec)):
+                async with self._room:  # one load at a time: what the other host has is known
+                    await self._make_room(link, spec)
+                    await link.call(self._framed(link, spec, {"op": "load"}))
+            return await link.call(self._framed(link, spec, frame), on_token)
+        finally:
+            self._busy[spec.name] -= 1
             self._used[spec.name] = asyncio.get_running_loop().time()
-            try:
-                return await self._text.call({**frame, "model": asdict(spec), "pinned": list(self.pinned)}, on_token)
-            finally:
-                self._used[spec.name] = asyncio.get_running_loop().time()
+
+    def _framed(self, link: HostLink, spec: ModelSpec, frame: dict[str, Any]) -> dict[str, Any]:
+        return {**frame, "model": asdict(spec), "pinned": list(self.pinned), "beside": _bytes(self._other(link).models)}
+
+    def _other(self, link: HostLink) -> HostLink:
+        return self._vectors if link is self._text else self._text
+
+    async def _make_room(self, link: HostLink, spec: ModelSpec) -> None:
+        """Have models of the other host leave where the budget has no room for one of this host beside them.
+
+        Text goes before embeddings: the embedding model leaves for a text model, but the text model that was used last
+        stays, and what is still too much then is refused by the host.
+        """
+        other = self._other(link)
+        size = weight_bytes(Path(spec.path)) + _bytes(model for model in link.models if model["name"] in self.pinned)
+        if not size <= self._budget:  # there is no limit, or it is too much in any case
+            return
+        leaving = other.models if link is self._text else other.models[:-1]
+        for model in [model for model in leaving if model["name"] not in self.pinned]:
+            if size + _bytes(other.models) <= self._budget:
+                return
+            await self._drop(other, model["name"])
 
     def _turn(self, link: HostLink, name: str) -> contextlib.AbstractAsyncContextManager[None]:
         return self._turns.turn(name) if link is self._text else contextlib.nullcontext()
@@ -181,7 +228,7 @@ class HostMind:
             await asyncio.sleep(self._idle_seconds / 4)
             now = asyncio.get_running_loop().time()
             idle = [name for name, used in self._used.items() if now - used > self._idle_seconds]
-            for name in set(idle) - self.pinned:
+            for name in set(idle) - self.pinned - {name for name, count in self._busy.items() if count}:
                 del self._used[name]
                 with contextlib.suppress(BatosError):
                     await self.unload(name)
@@ -234,6 +281,20 @@ def open_mind(
         idle_seconds=settings.model_idle_seconds,
         adapters=adapters,
     )
+
+
+def _has(link: HostLink, spec: ModelSpec) -> bool:
+    """Whether a host has a model loaded, with these very weights."""
+    return any((model["name"], model["sha256"]) == (spec.name, spec.sha256) for model in link.models)
+
+
+def _knows(link: HostLink, name: str) -> bool:
+    """Whether a host has a model of that name, loaded or asleep."""
+    return any(model["name"] == name for model in (*link.models, *link.asleep))
+
+
+def _bytes(models: Iterable[Mapping[str, Any]]) -> int:
+    return sum(int(model["bytes"]) for model in models)
 
 
 def _models(link: HostLink) -> list[dict[str, Any]]:

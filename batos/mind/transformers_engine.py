@@ -100,6 +100,7 @@ class TransformersEngine:
             dropped=dropped,
             completion_tokens=sum(line.draft.tokens for line in lines),
             seconds=time.monotonic() - started,
+            form="constrained" if request.schema is not None else "",
         )
 
     def adapt(self, adapter: AdapterSpec | None) -> None:
@@ -246,30 +247,37 @@ class TransformersEngine:
         return bytes(self._guide_tokenizer().decode_bytes([token]))
 
 
-def quantize(file: Path, folder: Path) -> None:
-    """Unpack a GGUF file, load that in 4 bits and save it in a folder, which is there whole or not at all.
+def quantize(source: Path, folder: Path) -> None:
+    """Bring a GGUF file, or a folder of weights, to 4 bits and save it in a folder, which is there whole or not at all.
 
     Raises:
-        ModelError: A package is missing, or the file cannot be read.
+        ModelError: A package is missing, or the weights cannot be read.
     """
     torch, library = _libraries()
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    plain = fresh / "plain"
-    how = {"gguf_file": file.name, "dtype": torch.bfloat16}
-    unpack = library.GgufConfig(dequantize=True)
+    plain = source if source.is_dir() else fresh / "plain"
     try:
-        unpacked = library.AutoModelForCausalLM.from_pretrained(str(file.parent), quantization_config=unpack, **how)
-        unpacked.save_pretrained(plain)
-        del unpacked
+        if plain != source:
+            _unpack(source, plain)
         load_nf4(str(plain), "cuda" if torch.cuda.is_available() else "cpu").save_pretrained(fresh)
-        shutil.rmtree(plain)
-        library.AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name).save_pretrained(fresh)
+        shutil.rmtree(fresh / "plain", ignore_errors=True)
+        words = (source, {}) if plain == source else (source.parent, {"gguf_file": source.name})
+        library.AutoTokenizer.from_pretrained(str(words[0]), local_files_only=True, **words[1]).save_pretrained(fresh)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise ModelError(f"{file.name} cannot be brought to 4 bits: {error}") from None
+        raise ModelError(f"{source.name} cannot be brought to 4 bits: {error}") from None
     shutil.rmtree(folder, ignore_errors=True)
     fresh.replace(folder)
+
+
+def _unpack(file: Path, plain: Path) -> None:
+    """Save a GGUF file as a folder of plain weights."""
+    torch, library = _libraries()
+    unpack = library.GgufConfig(dequantize=True)
+    library.AutoModelForCausalLM.from_pretrained(
+        str(file.parent), quantization_config=unpack, gguf_file=file.name, dtype=torch.bfloat16
+    ).save_pretrained(plain)
 
 
 def load_nf4(folder: str, device: str) -> Any:

@@ -37,8 +37,6 @@ def writes(selector: str, source: str, **more) -> dict:
 class Kernel:
     """A kernel process in a home of its own."""
 
-    program = (str(ROOT / "batos.py"),)
-
     def __init__(self, home: Path, rules=(), **env: str) -> None:
         self.home = home
         self.endpoint = free_endpoint()
@@ -53,12 +51,13 @@ class Kernel:
             **{f"BATOS_{key}": value for key, value in env.items()},
         }
         self.process: subprocess.Popen | None = None
+        self.command = [sys.executable, str(ROOT / "batos.py")]
 
     def start(self, **env: str) -> Kernel:
         """Start it, and wait until it answers."""
         with (self.home / "kernel.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.program],
+                self.command,
                 cwd=self.home,
                 env={**self.env, **{f"BATOS_{key}": value for key, value in env.items()}},
                 stdout=log,

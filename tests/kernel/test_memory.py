@@ -93,7 +93,7 @@ def test_the_console_removes_what_is_gone(kernel, client, tmp_path):
 def test_a_model_that_comes_late_is_caught_up_with(tmp_path, until):
     """Without the embedding model words do, and it is said why; when it comes all that was learned gets its meaning."""
     kernel = Kernel(tmp_path)
-    kernel.program = ("-m", "tests.kernel.late_embedding")
+    kernel.command = [sys.executable, "-m", "tests.kernel.late_embedding"]
     kernel.env["PYTHONPATH"] = str(ROOT)
     kernel.start()
     try:

@@ -160,6 +160,35 @@ def test_optional_parts_go_before_an_error(small):
     assert reply.completion_tokens == 3
 
 
+def test_a_long_option_is_weighed_to_its_end(small):
+    """An option is never cut: what comes after many tokens counts, as much as if its beginning had been given."""
+    begin, end = " one two three four" * 20, " five six seven eight" * 3
+    assert small.count_tokens(begin) > 64
+    ask = GenerateRequest(state="X", messages=({"role": "user", "content": "Count."},))
+    whole, other, first = write(small, replace(ask, options=(begin + end, begin + " zebra", begin))).scores
+    (rest,) = write(small, replace(ask, options=(end,), prefill=begin)).scores
+    assert whole == pytest.approx(first + rest, rel=1e-2)
+    assert abs(whole - other) > 1.0
+
+
+def test_an_option_without_room_is_an_error(small):
+    """What does not fit beside the prompt is refused with by how much, to the token; one token less is weighed."""
+    ask = GenerateRequest(state="X", messages=({"role": "user", "content": "Count."},))
+    free = 256 - len(small._tokens(ask.messages, ""))
+    assert len(write(small, replace(ask, options=(" a" * free,))).scores) == 1
+    with pytest.raises(ContextTooLong, match="3 more than the context of 256") as caught:
+        write(small, replace(ask, options=("x", " a" * (free + 3))))
+    assert caught.value.details == {"tokens": 259, "context": 256, "over": 3}
+
+
+def test_weighing_says_what_was_left_out(small):
+    """Optional parts that the prompt had no room for are told when options are weighed too."""
+    parts = tuple(f" part {i}" + " a" * 60 for i in range(4))
+    message = {"role": "user", "content": "Say it." + "".join(parts)}
+    reply = write(small, GenerateRequest(state="X", messages=(message,), optional=parts, options=("yes", "no")))
+    assert reply.dropped >= 1
+
+
 def test_cancel_between_tokens(engine):
     """A cancelled generation stops, and the engine serves the next one as if nothing had been."""
     expected = write(engine, asked("Add.")).texts

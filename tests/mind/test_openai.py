@@ -7,10 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from batos.errors import ContextTooLong, ModelError
+from batos.errors import ContextTooLong, ModelError, to_wire
 from batos.mind import openai
 from batos.mind.openai import OpenAIMind
 from batos.mind.protocol import GenerateRequest
+from batos.mind.service import open_mind
+from batos.settings import Settings
 
 
 class Server(ThreadingHTTPServer):
@@ -132,15 +134,70 @@ async def test_batch_is_several_requests(mind, server):
     assert made == [(5, 0.0), (6, 0.7), (7, 0.7)]
 
 
-async def test_schema_is_sent_and_looked_after(mind, server):
-    """An answer that is no JSON is asked for once more; twice is an error."""
-    schema = {"type": "object"}
-    server.plan = [says("no"), says("{}")]
-    assert (await mind.generate(asked(schema=schema))).texts == ("{}",)
-    assert server.bodies[0]["response_format"]["json_schema"]["schema"] == schema
-    server.plan = [says("no")]
-    with pytest.raises(ModelError, match="schema"):
-        await mind.generate(asked(schema=schema))
+COLOURS = {"type": "array", "items": {"enum": ["red", "green"]}, "minItems": 1}
+
+
+@pytest.mark.parametrize("first", ["no", '["blue"]', "{}", "[]"])
+async def test_an_answer_that_does_not_fit_its_schema_is_asked_for_again(mind, server, first):
+    """No JSON, or JSON of another form: the server is told what is wrong; the reply says that it was checked, and how often asked."""
+    server.plan = [says(first), says('["red"]')]
+    reply = await mind.generate(asked(schema=COLOURS))
+    assert (reply.texts, reply.form) == (('["red"]',), "checked, 1 asked for again")
+    assert reply.completion_tokens == 2
+    assert server.bodies[0]["response_format"]["json_schema"]["schema"] == COLOURS
+    said, told = server.bodies[1]["messages"][-2:]
+    assert said == {"role": "assistant", "content": first}
+    assert told["content"].startswith("That answer does not fit: ")
+    assert json.dumps(COLOURS) in told["content"]
+    assert server.bodies[1]["seed"] != server.bodies[0]["seed"]
+
+
+async def test_an_answer_that_never_fits_is_an_error(mind, server):
+    """After two more attempts it is an error that says what was wrong with the last answer."""
+    server.plan = [says('["blue"]')]
+    with pytest.raises(ModelError, match=r"JSON schema, 3 times: the answer's item 1 is none of") as caught:
+        await mind.generate(asked(schema=COLOURS))
+    assert "response_format" in caught.value.hint
+    assert len(server.bodies) == 3
+
+
+async def test_a_fitting_answer_is_said_to_be_checked(mind, server):
+    """An answer that fits is not asked for again, its beginning that was given counts; without a schema nothing is claimed."""
+    server.plan = [says('"green"]')]
+    reply = await mind.generate(asked(schema=COLOURS, prefill='["red", '))
+    assert (reply.form, len(server.bodies)) == ("checked", 1)
+    assert (await mind.generate(asked())).form == ""
+
+
+async def test_a_server_that_refuses_schemas_is_told_in_words(mind, server):
+    """Where `response_format` is refused the schema goes into the prompt, before the answer's beginning, and is checked all the same."""
+    server.plan = [answers(400, {"error": {"message": "response_format: unknown"}}), says('["red"]')]
+    reply = await mind.generate(asked(schema=COLOURS, prefill="["))
+    assert (reply.texts, reply.form) == (('"red"]',), "checked")
+    assert "response_format" not in server.bodies[1]
+    question, told, beginning = server.bodies[1]["messages"]
+    assert (question["content"], beginning["content"]) == ("Hi", "[")
+    assert json.dumps(COLOURS) in told["content"]
+
+
+async def test_the_key_comes_from_the_environment_and_stays_secret(server, home, monkeypatch, caplog):
+    """OPENAI_API_KEY goes out as a header alone: errors, also a server's that quotes it, status and log never show it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    caplog.set_level(0)
+    settings = Settings.load(engine="openai", persona_models="m")
+    mind = open_mind(settings, {})
+    server.plan = [says("fine")]
+    assert (await mind.generate(asked())).texts == ("fine",)
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret-1"
+    told = [caplog.text, repr(mind.statistics()), repr(settings), json.dumps(server.bodies)]
+    for code in (401, 200):
+        server.plan = [answers(code, {"error": {"message": "wrong key sk-secret-1"}})]
+        with pytest.raises(ModelError, match="wrong key") as caught:
+            await mind.generate(asked())
+        told.append(json.dumps(to_wire(caught.value)))
+    told.append(caplog.text)
+    assert not [text for text in told if "sk-secret-1" in text]
 
 
 async def test_model_by_persona_or_first_listed(server):

@@ -67,15 +67,30 @@ async def test_requests_get_their_own_answers(mind):
     assert [reply.texts[0] for reply in replies] == [str(n) for n in range(30)]
 
 
-async def test_death_is_an_error_for_its_request_alone(mind):
-    """A host that dies fails the request that it worked on, with how it died and its last words; who waits is served."""
-    results = await asyncio.gather(mind.generate(asked("die")), mind.generate(asked("say x")), return_exceptions=True)
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGABRT", "SIGSEGV", "SIGBUS"])
+async def test_death_is_an_error_for_its_request_alone(mind, how):
+    """A host that is killed, aborts or crashes fails the request that it worked on, with how and its last words; who waits is served."""
+    results = await asyncio.gather(
+        mind.generate(asked(f"die {how}")), mind.generate(asked("say x")), return_exceptions=True
+    )
     assert isinstance(results[0], ModelError)
-    assert "SIGKILL" in str(results[0])
+    assert f"was ended by {how}" in str(results[0])
     assert "a last word of a native library" in str(results[0])
+    assert "a new host is started" in results[0].hint
     assert results[1].texts == ("x",)
     host = mind.statistics()["hosts"]["text"]
     assert (host["starts"], host["deaths"]) == (2, 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is made little as Linux does")
+async def test_too_little_memory_in_the_host_is_a_typed_error(mind):
+    """An allocation that the system refuses costs that request alone: the error says so and what to do, the same host goes on."""
+    with pytest.raises(ModelError, match="too little memory") as caught:
+        await mind.generate(asked("starve now"))
+    assert "smaller model" in caught.value.hint
+    assert (await mind.generate(asked("say again"))).texts == ("again",)
+    host = mind.statistics()["hosts"]["text"]
+    assert (host["starts"], host["deaths"]) == (1, 0)
 
 
 async def test_many_requests_for_more_models_than_fit(tmp_path, fake_host):
@@ -144,6 +159,142 @@ async def test_idle_models_leave(tmp_path, fake_host):
         while mind.statistics()["hosts"]["text"]["pid"]:
             await asyncio.sleep(0.02)
         assert mind.statistics()["models"] == []
+    finally:
+        await mind.close()
+
+
+def sized(folder, **sizes):
+    """Models whose files have so many bytes; `vectors` is the embedding model."""
+    for name, size in sizes.items():
+        (folder / name).write_bytes(b"x" * size)
+    kinds = {"vectors": "embedding"}
+    return {name: ModelSpec(name=name, path=str(folder / name), kind=kinds.get(name, "gguf")) for name in sizes}
+
+
+def resident(mind):
+    return [model["name"] for model in mind.statistics()["models"]]
+
+
+async def test_the_idle_embedding_model_leaves_too(tmp_path, fake_host, until):
+    """The host of the embeddings ends like the other when nobody asks for them; the next text starts it anew."""
+    mind = HostMind(
+        sized(tmp_path, vectors=9), engine="llama.cpp", command=fake_host, embedding="vectors", idle_seconds=0.2
+    )
+    try:
+        for starts in (1, 2):
+            assert await mind.embed(["abc"]) == [[3.0, 0.0]]
+            await asyncio.to_thread(until, lambda: not mind.statistics()["hosts"]["embedding"]["pid"], "the host ends")
+            assert mind.statistics()["hosts"]["embedding"]["starts"] == starts
+            assert resident(mind) == []
+    finally:
+        await mind.close()
+
+
+async def test_a_model_at_work_is_not_idle(tmp_path, fake_host):
+    """A generation that takes longer than the idle time keeps its model: it is there for the next request."""
+    mind = HostMind(sized(tmp_path, a=9), engine="llama.cpp", command=fake_host, idle_seconds=0.1)
+    try:
+        await mind.load("a")
+        task = asyncio.create_task(
+            mind.generate(GenerateRequest(state="X", model="a", messages=({"role": "user", "content": "wait"},)))
+        )
+        while not mind.statistics()["hosts"]["text"]["waiting"] or resident(mind) != ["a"]:
+            await asyncio.sleep(0.01)
+        for _ in range(5):  # rounds of who looks for idle models
+            await asyncio.sleep(0.05)
+            assert mind.statistics()["waiting"] == 0  # nobody waits to unload it
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    finally:
+        await mind.close()
+
+
+async def test_the_budget_bounds_both_hosts_together(tmp_path, fake_host):
+    """What text and embeddings take together never is over the budget: the embedding model leaves for text and is refused beside it."""
+    mib = 1 << 20
+    specs = sized(tmp_path, small=mib, large=3 * mib, vectors=mib)
+    mind = HostMind(specs, engine="llama.cpp", command=fake_host, embedding="vectors", budget=3 * mib)
+    try:
+        await mind.embed(["abc"])
+        await mind.load("small")
+        assert sorted(resident(mind)) == ["small", "vectors"]
+        await mind.load("large")
+        assert resident(mind) == ["large"]
+        with pytest.raises(
+            ModelError, match=r"vectors takes 1 MiB.* is 3 MiB beside 3 MiB of models in the other host"
+        ):
+            await mind.embed(["abc"])
+        assert resident(mind) == ["large"]
+        await mind.unload("large")
+        assert await mind.embed(["abc"]) == [[3.0, 0.0]]
+        assert mind.statistics()["budget"] == 3 * mib
+    finally:
+        await mind.close()
+
+
+async def test_a_text_model_that_rests_leaves_for_the_embeddings(tmp_path, fake_host):
+    """Of several text models those that were used least lately make room for the embedding model, also while another one writes."""
+    mib = 1 << 20
+    mind = HostMind(
+        sized(tmp_path, a=mib, b=mib, vectors=mib),
+        engine="llama.cpp",
+        command=fake_host,
+        embedding="vectors",
+        budget=2 * mib,
+    )
+    try:
+        await mind.load("a")
+        await mind.load("b")
+        assert await mind.embed(["abc"]) == [[3.0, 0.0]]
+        assert sorted(resident(mind)) == ["b", "vectors"]
+        together = [mind.embed(["x"]), *(mind.load(name) for name in "abab"), mind.embed(["y"])]
+        for done in await asyncio.gather(*together, return_exceptions=True):
+            assert done is None or done == [[1.0, 0.0]]
+        assert sum(model["bytes"] for model in mind.statistics()["models"]) <= 2 * mib
+    finally:
+        await mind.close()
+
+
+async def test_who_embeds_while_the_embedding_model_leaves_finds_the_budget_kept(tmp_path, fake_host):
+    """Embeddings that are asked for while their model leaves for a text model wait for its end; they do not bring it back unseen."""
+    mib = 1 << 20
+    mind = HostMind(
+        sized(tmp_path, a=mib, b=2 * mib, vectors=mib),
+        engine="llama.cpp",
+        command=fake_host,
+        embedding="vectors",
+        budget=2 * mib,
+    )
+    try:
+        await mind.load("a")
+        await mind.embed(["x"])
+        loading = asyncio.create_task(mind.load("b"))
+        while "vectors" not in mind._leaving and not loading.done():
+            await asyncio.sleep(0)
+        with pytest.raises(ModelError, match="beside 2 MiB of models in the other host"):
+            await mind.embed(["y"])
+        await loading
+        assert resident(mind) == ["b"]
+    finally:
+        await mind.close()
+
+
+async def test_a_pinned_embedding_model_stays(tmp_path, fake_host):
+    """A text model that does not fit beside the pinned embedding model is refused, and the message says why."""
+    mib = 1 << 20
+    mind = HostMind(
+        sized(tmp_path, a=2 * mib, vectors=mib),
+        engine="llama.cpp",
+        command=fake_host,
+        embedding="vectors",
+        budget=2 * mib,
+    )
+    try:
+        await mind.pin("vectors")
+        await mind.embed(["abc"])
+        with pytest.raises(ModelError, match="1 MiB of models in the other host"):
+            await mind.load("a")
+        assert resident(mind) == ["vectors"]
     finally:
         await mind.close()
 
