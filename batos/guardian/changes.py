@@ -11,6 +11,7 @@ from batos.guardian.changers import LATER, Changers
 from batos.guardian.cleanup import at_cleanup
 from batos.guardian.depths import CLEAN, element_of, is_class_name
 from batos.guardian.helpers import with_helpers
+from batos.guardian.others import Others
 from batos.guardian.strangers import DATA_DUNDERS, Strangers
 from batos.guardian.syntax import METHODS, children, handed_over, imported, parameters, table, walk
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _DECIDED_NOT = "; that cannot be decided"
 
+
+_BY_NAME = frozenset({"setattr", "delattr"})
 
 Words = tuple[str | ast.AST, ...]
 
@@ -64,6 +67,7 @@ class Changes:
         self._scopes = self._depths.scopes
         self._function = function
         self._strangers: Strangers | None = None
+        self._others = Others(self._depths, function)
         self._own = {self._scopes.key(arg) for arg in parameters(function)}
         self._callees: set[int] = set()
         self._handed_on: list[ast.AST] = []
@@ -173,18 +177,24 @@ class Changes:
             return self._of_place(node)
         if node.attr not in known.MUTATORS or id(node) in self._callees or self._depths.is_me(node.value):
             return ()
-        if self._depths.of(node.value) and not self._depths.may_be_class(node.value):
+        if not (self._is_below(node.value) or self._depths.may_be_class(node.value)):
             return ()
         self._handed_on.append(node)
         return (node, " is handed on, and changes its object when called")
 
     def _of_place(self, node: ast.Attribute | ast.Subscript) -> Words:
-        stored = node.ctx.__class__ is not ast.Load
-        return (node, " is changed") if stored and self._depths.of(node.value) == 0 else ()
+        if node.ctx.__class__ is ast.Load:
+            return ()
+        is_other = isinstance(node, ast.Attribute) and self._others.are(node.value)
+        return (node, " is changed") if is_other or self._is_below(node.value) else ()
+
+    def _is_below(self, node: ast.AST) -> bool:
+        """Whether an expression gives what was reached through the object, or lies in another one."""
+        return self._depths.of(node) == 0 or self._others.hold(node)
 
     def _of_augmented(self, node: ast.AugAssign) -> Words:
         target = node.target
-        if self._depths.of(target) > 0:
+        if not self._is_below(target):
             return ()
         if not known.changes_in_place(type(node.op).__name__, value_is_number=self._is_number(node.value)):
             return ()
@@ -244,7 +254,10 @@ class Changes:
             return (qualified, " may do anything", _DECIDED_NOT)
         if qualified in known.CHANGES_FIRST_ARGUMENT:
             what = call.args[0] if call.args else "its argument"
-            return (qualified, " changes ", what) if self._first_argument(call) == 0 else ()
+            is_other = isinstance(what, ast.expr) and (
+                self._others.are if qualified in _BY_NAME else self._others.hold
+            )(what)
+            return (qualified, " changes ", what) if is_other or self._first_argument(call) == 0 else ()
         if given == CLEAN:
             return ()
         called = self._calls_unknown(call, qualified)
@@ -328,7 +341,7 @@ class Changes:
         return is_class_name(base.id) and not known_elsewhere and func.attr not in known.MUTATORS
 
     def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> Words:
-        if base == 0:
+        if base == 0 or self._others.hold(func.value):
             return () if func.attr in known.OF_STREAMS and self._is_outside(func) else (func, " changes it in place")
         if self._depths.may_be_class(func.value) and self._first_argument(call) == 0:
             return (func, " changes ", call.args[0] if call.args else "its argument", " in place")

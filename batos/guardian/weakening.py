@@ -54,6 +54,10 @@ class Weakening:
         qualified = depths.qualified(func)
         if qualified in known.NEW_FUNCTIONS:
             return
+        if qualified == "getattr" and not any(isinstance(part, ast.Starred) for part in node.args):
+            self._weaken_all(node.args[:1], holding(depth))
+            self._weaken_all(node.args[2:], depth)
+            return
         inner = depth
         if qualified in known.COPY_FUNCTIONS or known.module_gives(qualified) == "copy":
             # What is in the copy is in what was copied, for some (like `zip`) one step deeper.

@@ -520,3 +520,54 @@ def handles_an_exception(self):
     except KeyError as error:
         return str(error.args[0]).upper()
 """)
+
+# They change what they were given: it may be an object of the image, even the receiver.
+OTHERS = sources("""
+def slot_of_an_argument(self, other):
+    other.n = 5
+---
+def list_of_an_argument(self, other):
+    other.items.append(1)
+---
+def list_of_an_argument_by_a_name(self, other):
+    items = other.items
+    items.append(1)
+---
+def slot_of_each_argument(self, *members):
+    for member in members:
+        member.n += 1
+---
+def slot_of_an_arguments_slot(self, other):
+    other.pal.n = 4
+---
+def named_slot_of_an_argument(self, other):
+    setattr(other, 'n', 3)
+---
+def element_of_an_arguments_list(self, other):
+    del other.items[0]
+---
+def append_of_an_arguments_list(self, other):
+    add = other.items.append
+    add(1)
+""")
+
+GIVEN_DATA = sources("""
+def fills_a_list(self, rows):
+    rows.append(1)
+    rows[0] = 2
+    return rows
+---
+def collects_names(self, others):
+    return [other.name for other in others] + [others[0].rows[0]]
+---
+def counts_from_a_date(self, day):
+    total = day.year
+    total += 5
+    return total
+---
+def keeps_it_in_its_own_object(self, name):
+    class Box: pass
+    box = Box()
+    box.name = name
+    return box.name
+""")

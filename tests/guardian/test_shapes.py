@@ -9,7 +9,7 @@ import pytest
 from batos.guardian import mend
 from batos.guardian.auditing import covenant_findings
 from tests.guardian import generated
-from tests.guardian.shapes import CLEANUPS, LIKE_THEM, SHAPES
+from tests.guardian.shapes import CLEANUPS, GIVEN_DATA, LIKE_THEM, OTHERS, SHAPES
 from tests.guardian.test_oracle import left_unflagged
 
 
@@ -55,3 +55,19 @@ def test_what_is_like_them_passes(name):
     source = runnable(LIKE_THEM[name])
     assert not left_unflagged(source)
     assert covenant_findings(source) == []
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_changes_of_other_objects_want_the_flag(name):
+    """A method that changes an object it was given is found, as at run time; mended it passes, and its flag is kept."""
+    found = covenant_findings(OTHERS[name])
+    assert [finding.rule for finding in found] == ["covenant"]
+    mended, _ = mend(OTHERS[name])
+    assert covenant_findings(mended) == []
+    assert mend(mended) == (mended, [])
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN_DATA))
+def test_data_that_was_given_is_the_methods_own(name):
+    """A method that changes plain data it was given, or its own objects, needs no flag."""
+    assert covenant_findings(GIVEN_DATA[name]) == []
