@@ -6,10 +6,21 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, holding, imported
+from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, flattened, holding
 from batos.guardian.scopes import Scopes
-from batos.guardian.syntax import FUNCTIONS, METHODS, Function, children, handed_over, parameters, table, walk
-from batos.guardian.weakening import Weakening
+from batos.guardian.storing import Storing
+from batos.guardian.syntax import (
+    FUNCTIONS,
+    METHODS,
+    Function,
+    children,
+    handed_over,
+    imported,
+    merged,
+    parameters,
+    table,
+    walk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,12 +40,19 @@ def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[st
     scopes = Scopes(function)
     own = parameters(function)
     inside = imported(scopes.those(ast.Import, ast.ImportFrom))
-    depths = Depths(scopes, scopes.key(own[0]) if own else "", {**modules, **inside})
+    depths = Depths(scopes, scopes.key(own[0]) if own else "", merged(modules, inside))
+    depths.seeds.update(
+        id(node)
+        for node in scopes.those(ast.Name)
+        if node.id in known.UNDECIDABLE
+        and id(node) not in scopes.called
+        and depths.qualified(node) in known.UNDECIDABLE
+    )
     Bindings(depths, function).settle()
     return depths
 
 
-class Bindings(Weakening):
+class Bindings(Storing):
     """Lowers the variables of a method, round after round.
 
     Args:
@@ -62,7 +80,7 @@ class Bindings(Weakening):
             if node.__class__ in _RULES
         ]
         # What a function answers, and what a class holds, matters in other statements, too.
-        self._locally = not depths.functions and ast.ClassDef not in self._scopes.kinds
+        self._locally = not (depths.functions or self._scopes.caught or ast.ClassDef in self._scopes.kinds)
 
     def settle(self) -> None:
         """Go round until no depth changes; where that takes too long, everything may be the object's."""
@@ -76,6 +94,7 @@ class Bindings(Weakening):
             for rule, node in rules:
                 rule(self, node)
             self._gather_returns()
+            self._find_stores()
             if self._changed:
                 rules = self._next()
         if self._changed:
@@ -96,34 +115,45 @@ class Bindings(Weakening):
         """A target takes a value, or what lies so many steps inside of it; both are one thing from then on."""
         kind = target.__class__
         if kind is ast.Name:
-            key = self._scopes.keys[id(target)]
-            depth = self._depths.of(value)
-            for _ in range(steps):
-                depth = element_of(depth)
-            self._lower(key, depth)
-            level = self._depths.levels.get(key, CLEAN)
-            if level < CLEAN:
-                self._weaken(value, min(level + steps, CLEAN))
-            if self._depths.may_be_class(value) and key not in self._depths.classes:
-                self._depths.classes.add(key)
-                self._lowered.add(key)
-                self._changed = True
+            self._bind_name(target, value, steps)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for part in target.elts:
                 self._bind(part.value if isinstance(part, ast.Starred) else part, value, steps + 1)
         elif isinstance(target, (ast.Subscript, ast.Attribute)):
-            depth = self._depths.of(value)
-            for _ in range(steps):
-                depth = element_of(depth)
-            self._weaken(target.value, holding(depth))
-            if self._depths.of(target.value) == 0:
-                # From here on it is the object's.
-                spread = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice)
-                self._weaken(value, steps + spread)
+            self._put(target, value, steps)
+
+    def _bind_name(self, target: ast.AST, value: ast.AST, steps: int) -> None:
+        key = self._scopes.keys[id(target)]
+        depth = self._depths.of(value)
+        for _ in range(steps):
+            depth = element_of(depth)
+        self._lower(key, depth)
+        level = self._depths.levels.get(key, CLEAN)
+        if level < CLEAN:
+            self._weaken(value, min(level + steps, CLEAN - 1))
+        if depth < CLEAN and key not in self._depths.mine and self._may_be_me(value):
+            self._depths.mine.add(key)
+            self._lowered.add(key)
+            self._changed = True
+        if self._depths.may_be_class(value) and key not in self._depths.classes:
+            self._depths.classes.add(key)
+            self._lowered.add(key)
+            self._changed = True
+
+    def _may_be_me(self, node: ast.AST) -> bool:
+        """Whether an expression may give the receiver itself, or a container with it; not what is asked of it."""
+        keys, parents = self._scopes.keys, self._scopes.parents
+        return any(
+            keys.get(id(part)) in self._depths.mine and parents.get(id(part)).__class__ is not ast.Attribute
+            for part in walk(node)
+        )
 
     def _assign(self, node: ast.Assign) -> None:
         for target in node.targets:
             self._bind(target, node.value)
+            for other in node.targets:
+                if other is not target:
+                    self._bind(target, other)  # they are names of one thing
 
     def _annotated(self, node: ast.AnnAssign | ast.NamedExpr) -> None:
         if node.value is not None:
@@ -132,7 +162,9 @@ class Bindings(Weakening):
     def _augmented(self, node: ast.AugAssign) -> None:
         depth = self._depths.of(node.value)
         if depth < CLEAN:
-            self._weaken(node.target, copy_of(depth))
+            # A map takes pairs in, too.
+            pairs = isinstance(node.op, ast.BitOr) and not isinstance(node.value, (ast.Dict, ast.DictComp))
+            self._weaken(node.target, flattened(depth) if pairs else copy_of(depth))
         if self._depths.of(node.target) == 0:
             self._weaken(node.value, 1)
 
@@ -152,12 +184,19 @@ class Bindings(Weakening):
                 self._lower(self._scopes.key(node), depth)
 
     def _match(self, node: ast.Match) -> None:
+        keys = {self._scopes.keys.get(id(part), "") for case in node.cases for part in walk(case.pattern)}
         if self._depths.of(node.subject) < CLEAN:
-            for case in node.cases:
-                for part in walk(case.pattern):
-                    self._lower(self._scopes.keys.get(id(part), ""), 0)
+            for key in keys:
+                self._lower(key, 0)
+        elif any(self._depths.levels.get(key, CLEAN) < CLEAN for key in keys):
+            self._weaken(node.subject, 0)
 
     def _call(self, call: ast.Call) -> None:
+        self._hand_over(call)
+        if self._keeps:
+            self._give_away(call)
+
+    def _hand_over(self, call: ast.Call) -> None:
         depths = self._depths
         func = call.func
         if not self._escaped and not depths.is_local(func) and depths.given(call) < CLEAN:
@@ -168,7 +207,8 @@ class Bindings(Weakening):
         qualified = depths.qualified(func)
         if isinstance(func, ast.Attribute) and not qualified:
             keeps = func.attr in known.STORING or self._messages_keep
-            if keeps and func.attr not in known.STORES_NOTHING and not depths.is_me(func.value):
+            takes = func.attr not in known.STORES_NOTHING or func.attr in self._scopes.members
+            if keeps and takes and not (depths.is_me(func.value) and func.attr[:2] != "__"):
                 self._store(call, func)
             return
         for function in depths.local_functions(func):
@@ -177,7 +217,9 @@ class Bindings(Weakening):
             return
         if qualified in known.CHANGES_FIRST_ARGUMENT:
             # The name of an attribute lies nowhere afterwards.
-            self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], 0)
+            spread = int(qualified in known.TAKES_ELEMENTS)
+            self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], spread)
+            self._hold_starred(call, call.args)
         elif depths.given(call) == 0 and not self._is_known(func, qualified):
             # Nobody knows what becomes part of what.
             self._weaken_all(handed_over(call), 0)
@@ -186,23 +228,6 @@ class Bindings(Weakening):
         depths = self._depths
         return known.only_reads(qualified) if qualified else depths.is_local(func) or depths.is_constructor(func)
 
-    def _store(self, call: ast.Call, func: ast.Attribute) -> None:
-        """What a method takes in lies in its receiver, or in its first argument where it is called unbound."""
-        handed = handed_over(call)
-        spread = int(func.attr in {"extend", "extendleft", "update", "__iadd__", "__ior__"})
-        self._hold([func.value], handed[1:] if func.attr in known.KEY_FIRST else handed, spread)
-        if call.args and self._depths.may_be_class(func.value):
-            self._hold(call.args[:1], handed[1:], spread)
-
-    def _hold(self, containers: list[ast.expr], values: list[ast.expr], spread: int) -> None:
-        """Some values, or what lies in them, lie in a container from then on."""
-        depth = self._depths.least(values)
-        for container in containers:
-            if depth < CLEAN:
-                self._weaken(container, copy_of(depth) if spread else holding(depth))
-            if self._depths.of(container) == 0:
-                self._weaken_all(values, spread)
-
     def _bind_parameters(self, function: Function, call: ast.Call) -> None:
         """The parameters of a local function take the least of what they are ever called with."""
         if _is_plainly_matched(function, call):
@@ -210,21 +235,33 @@ class Bindings(Weakening):
                 self._bind_parameter(arg, self._depths.of(value), [value])
         else:
             for arg in parameters(function):
-                self._bind_parameter(arg, self._depths.given(call), handed_over(call))
+                holds = arg in (function.args.vararg, function.args.kwarg)
+                self._bind_parameter(arg, self._depths.given(call), handed_over(call), holds=holds)
 
-    def _bind_parameter(self, arg: ast.arg, depth: int, values: list[ast.expr]) -> None:
+    def _bind_parameter(self, arg: ast.arg, depth: int, values: list[ast.expr], *, holds: bool = False) -> None:
+        """A parameter takes one of some values, or holds them all."""
         key = self._scopes.keys[id(arg)]
         self._lower(key, depth)
         level = self._depths.levels.get(key, CLEAN)
         if level < CLEAN:
-            self._weaken_all(values, level)
+            self._weaken_all(values, element_of(level) if holds else level)
 
     def _raise(self, node: ast.Raise) -> None:
         """What an exception carries comes out at the handlers."""
-        if node.exc is not None and self._depths.of(node.exc) < CLEAN:
-            for other in self._scopes.those(ast.ExceptHandler):
-                if other.name:
-                    self._lower(self._scopes.key(other), 0)
+        self._carry(node.exc)
+
+    def _assert(self, node: ast.Assert) -> None:
+        self._carry(node.msg)
+
+    def _carry(self, value: ast.expr | None) -> None:
+        handlers = [self._scopes.key(node) for node in self._scopes.those(ast.ExceptHandler) if node.name]
+        if value is None or not handlers:
+            return
+        if self._depths.of(value) < CLEAN:
+            for key in handlers:
+                self._lower(key, 0)
+        elif any(self._depths.levels.get(key, CLEAN) < CLEAN for key in handlers):
+            self._weaken(value, 0)
 
     def _defaults(self, function: Function) -> None:
         args = function.args
@@ -234,10 +271,12 @@ class Bindings(Weakening):
                 if min([self._depths.of(node), *answers]) < CLEAN:
                     self._lower(self._scopes.keys[id(function)], 0)
         if function is not self._function and (args.defaults or args.kw_defaults):
-            depth = self._depths.least([*args.defaults, *(value for value in args.kw_defaults if value)])
-            if depth < CLEAN:
-                for arg in parameters(function):
-                    self._lower(self._scopes.keys[id(arg)], depth)
+            values = [*args.defaults, *(value for value in args.kw_defaults if value)]
+            depth = self._depths.least(values)
+            for arg in parameters(function):
+                key = self._scopes.keys[id(arg)]
+                self._lower(key, depth)
+                self._weaken_all(values, self._depths.levels.get(key, CLEAN))
 
     def _class(self, node: ast.ClassDef) -> None:
         """A class holds what its body binds, and its objects may hold what its functions see outside of it."""
@@ -309,14 +348,8 @@ class Bindings(Weakening):
             if isinstance(function, ast.Lambda):
                 self._answers.append((function, [function.body]))
 
-    def _hand_on_stores(self) -> None:
-        """Who has the `append` of a container may put anything into it."""
-        called = self._scopes.called
-        for node in self._scopes.kinds.get(ast.Attribute, ()):
-            if node.attr in known.STORING and id(node) not in called and not self._depths.is_me(node.value):
-                self._weaken(node.value, 1)
-
     def _open(self, function: Function) -> None:
+        self._handed.add(id(function))
         if not self._escaped:
             self._opened.append(function)
             return
@@ -360,6 +393,7 @@ _RULES = table(
     _match="Match",
     _call="Call",
     _raise="Raise",
+    _assert="Assert",
     _defaults="FunctionDef AsyncFunctionDef Lambda",
     _class="ClassDef",
 )

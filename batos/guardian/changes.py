@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
-from batos.guardian.depths import CLEAN, element_of, imported, is_class_name
+from batos.guardian.cleanup import at_cleanup
+from batos.guardian.depths import CLEAN, element_of, is_class_name
 from batos.guardian.helpers import with_helpers
+from batos.guardian.others import Others
 from batos.guardian.strangers import DATA_DUNDERS, Strangers
-from batos.guardian.syntax import METHODS, children, handed_over, parameters, table, walk
+from batos.guardian.syntax import METHODS, children, handed_over, imported, parameters, table, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _DECIDED_NOT = "; that cannot be decided"
 
+
+_BY_NAME = frozenset({"setattr", "delattr"})
 
 Words = tuple[str | ast.AST, ...]
 
@@ -63,6 +67,7 @@ class Changes:
         self._scopes = self._depths.scopes
         self._function = function
         self._strangers: Strangers | None = None
+        self._others = Others(self._depths, function)
         self._own = {self._scopes.key(arg) for arg in parameters(function)}
         self._callees: set[int] = set()
         self._handed_on: list[ast.AST] = []
@@ -70,6 +75,7 @@ class Changes:
         self._touched: set[int] = set()
         self._changers: Changers | None = None
         later = self._find()
+        self._hand_on_undecidable()
         self._touch()
         if self._handed_on or any(id(node) in self._touched for node in later if node is not function):
             self._changers = Changers(self._depths, function)
@@ -82,6 +88,12 @@ class Changes:
     def rebinding(self) -> ast.AST | None:
         """The first place that binds the receiver's name to something else."""
         return self._scopes.rebinding(self._depths.me)
+
+    @property
+    def whenever(self) -> ast.AST | None:
+        """The first function that changes something when Python cleans up, so that nobody knows when."""
+        functions = self._scopes.those(*METHODS) if self._at else ()
+        return next((node for node in functions if any(map(self.inside, at_cleanup(node, self._scopes)))), None)
 
     def beside(self, flags: list[ast.stmt]) -> bool:
         """Whether there are changes other than the setting of the flag."""
@@ -120,6 +132,15 @@ class Changes:
                         return Change(part, (part, " changes the object when it is called"))
         return None
 
+    def binds(self, node: ast.Name) -> bool:
+        """Whether a name is bound in the method by anything but an import."""
+        return self._scopes.key(node) in self._scopes.assigned
+
+    def hides_receiver(self, node: ast.ClassDef) -> bool:
+        """Whether a class body binds the receiver's name to something of its own."""
+        me = self._depths.me.partition(":")[2]
+        return any(key.partition(":")[2] == me for key in self._scopes.class_names[id(node)])
+
     # --- finding them
 
     def _find(self) -> list[ast.AST]:
@@ -132,6 +153,13 @@ class Changes:
                 if words:
                     self._at[id(node)] = Change(node, words)
         return scopes.those(*LATER)
+
+    def _hand_on_undecidable(self) -> None:
+        """`exec` and its like under another name do what they do, wherever it is used."""
+        for node in self._scopes.kinds.get(ast.Name, ()):
+            if node.id in known.UNDECIDABLE and id(node) in self._depths.seeds:
+                self._at[id(node)] = Change(node, (node, " is handed on, and may do anything", _DECIDED_NOT))
+                self._handed_on.append(node)
 
     def _note(self, names: list[ast.Name]) -> Callable[[ast.AST], bool]:
         for node in names:
@@ -149,18 +177,24 @@ class Changes:
             return self._of_place(node)
         if node.attr not in known.MUTATORS or id(node) in self._callees or self._depths.is_me(node.value):
             return ()
-        if self._depths.of(node.value) and not self._depths.may_be_class(node.value):
+        if not (self._is_below(node.value) or self._depths.may_be_class(node.value)):
             return ()
         self._handed_on.append(node)
         return (node, " is handed on, and changes its object when called")
 
     def _of_place(self, node: ast.Attribute | ast.Subscript) -> Words:
-        stored = node.ctx.__class__ is not ast.Load
-        return (node, " is changed") if stored and self._depths.of(node.value) == 0 else ()
+        if node.ctx.__class__ is ast.Load:
+            return ()
+        is_other = isinstance(node, ast.Attribute) and self._others.are(node.value)
+        return (node, " is changed") if is_other or self._is_below(node.value) else ()
+
+    def _is_below(self, node: ast.AST) -> bool:
+        """Whether an expression gives what was reached through the object, or lies in another one."""
+        return self._depths.of(node) == 0 or self._others.hold(node)
 
     def _of_augmented(self, node: ast.AugAssign) -> Words:
         target = node.target
-        if target.__class__ is not ast.Name or self._depths.of(target) > 0:
+        if not self._is_below(target):
             return ()
         if not known.changes_in_place(type(node.op).__name__, value_is_number=self._is_number(node.value)):
             return ()
@@ -220,15 +254,34 @@ class Changes:
             return (qualified, " may do anything", _DECIDED_NOT)
         if qualified in known.CHANGES_FIRST_ARGUMENT:
             what = call.args[0] if call.args else "its argument"
-            return (qualified, " changes ", what) if self._first_argument(call) == 0 else ()
+            is_other = isinstance(what, ast.expr) and (
+                self._others.are if qualified in _BY_NAME else self._others.hold
+            )(what)
+            return (qualified, " changes ", what) if is_other or self._first_argument(call) == 0 else ()
         if given == CLEAN:
             return ()
         called = self._calls_unknown(call, qualified)
         if called is not None:
+            if self._is_lazy(call, qualified):
+                self._handed_on.append(called)
             return (qualified, " calls ", called, " with what came from a slot", _DECIDED_NOT)
-        if known.only_reads(qualified):
+        if known.only_reads(qualified) and not self._changes_unbound(call, qualified):
             return ()
         return (qualified, " may change what it is given", _DECIDED_NOT)
+
+    def _is_lazy(self, call: ast.Call, qualified: str) -> bool:
+        """Whether a function calls its argument later, when somebody takes out of what it gives."""
+        above = self._scopes.parents.get(id(call))
+        at_once = isinstance(above, ast.Call) and self._depths.qualified(above.func) in known.EAGER_FUNCTIONS
+        return qualified in known.LAZY_FUNCTIONS and not at_once
+
+    def _changes_unbound(self, call: ast.Call, qualified: str) -> bool:
+        """Whether it is a changing method of a class of a module, as in `collections.abc.MutableSet.add(self.seen, 1)`."""
+        return (
+            qualified.count(".") > 1
+            and qualified.rpartition(".")[2] in known.MUTATORS
+            and self._first_argument(call) == 0
+        )
 
     def _first_argument(self, call: ast.Call) -> int:
         if not call.args:
@@ -256,6 +309,8 @@ class Changes:
         if isinstance(node, ast.Call) and depths.qualified(node.func) in known.GIVES_READER:
             return all(self._is_harmless(value) for value in handed_over(node))
         qualified = depths.qualified(node)
+        if qualified in known.CALLS_ITS_ARGUMENT:
+            return False
         if qualified:
             return known.only_reads(qualified) or qualified in known.TYPES or depths.is_constructor(node)
         return depths.is_constructor(node)
@@ -273,6 +328,8 @@ class Changes:
             return self._of_mutator(call, func, base)
         if (base == CLEAN and given == CLEAN) or self._is_outside(func):
             return ()
+        # Who takes in a function that changes things may call it later.
+        self._handed_on += [part for part in call.args if depths.qualified(part) in known.CHANGES_FIRST_ARGUMENT]
         return (func, " may change the object", _DECIDED_NOT)
 
     def _is_parents(self, call: ast.Call, func: ast.Attribute) -> bool:
@@ -284,7 +341,7 @@ class Changes:
         return is_class_name(base.id) and not known_elsewhere and func.attr not in known.MUTATORS
 
     def _of_mutator(self, call: ast.Call, func: ast.Attribute, base: int) -> Words:
-        if base == 0:
+        if base == 0 or self._others.hold(func.value):
             return () if func.attr in known.OF_STREAMS and self._is_outside(func) else (func, " changes it in place")
         if self._depths.may_be_class(func.value) and self._first_argument(call) == 0:
             return (func, " changes ", call.args[0] if call.args else "its argument", " in place")

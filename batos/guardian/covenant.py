@@ -66,6 +66,13 @@ def _of_method(method: Method, tree: ast.Module) -> Iterator[Finding]:
         line, column = getattr(place, "lineno", method.lineno), getattr(place, "col_offset", 0)
         mend = f"Use another name for it; {me} stays the receiver."
         yield Finding("covenant", "self", line, column, f"{me} is bound to something else", mend)
+    place = changes.whenever
+    if place is not None:
+        line, column = getattr(place, "lineno", method.lineno), getattr(place, "col_offset", 0)
+        message = (
+            f"{getattr(place, 'name', 'it')} changes the object when Python cleans up, and nobody knows when that is"
+        )
+        yield Finding("covenant", "cleanup", line, column, message, "Change the object in the method itself.")
     if changes:
         for exit_ in unflagged_exits(method, changes, me):
             yield _finding(exit_, flag_of(me))

@@ -24,8 +24,8 @@ CLEAN = 7
 
 
 def holding(depth: int) -> int:
-    """The depth of a new container of such elements."""
-    return depth + 1 if depth < CLEAN else CLEAN
+    """The depth of a new container of such elements; nothing that holds something of the image is ever clean."""
+    return min(depth + 1, CLEAN - 1) if depth < CLEAN else CLEAN
 
 
 def element_of(depth: int) -> int:
@@ -36,6 +36,21 @@ def element_of(depth: int) -> int:
 def copy_of(depth: int) -> int:
     """The depth of a new container with the same elements."""
     return depth or 1
+
+
+def flattened(depth: int) -> int:
+    """The depth of a new container of what lies in the elements: a map made of pairs, a sum of lists."""
+    return copy_of(element_of(depth))
+
+
+def opaque(depth: int) -> int:
+    """The depth of something new that may give out anything that it was made of, however deep it lay."""
+    return 1 if depth < CLEAN else CLEAN
+
+
+def anything_of(depth: int) -> int:
+    """The depth of what may have been taken out of something, however deep it lay."""
+    return 0 if depth < CLEAN else CLEAN
 
 
 class Depths:
@@ -54,6 +69,7 @@ class Depths:
         levels: The depth of each variable that is not clean, by its key.
         functions: The local functions that a variable may be, by its key.
         returns: The least depth that each local function answers, by the `id` of its node.
+        mine: The keys of the variables that may be the receiver itself.
         mixed: The keys of the variables that may be local functions and other things, too.
         classes: The keys of the variables that may be a class.
         seeds: The ids of expressions that are of depth 0 whatever they are made of.
@@ -68,6 +84,7 @@ class Depths:
         self.seeds: set[int] = set()
         self.functions: dict[str, list[Function]] = {}
         self.returns: dict[int, int] = {}
+        self.mine = {me}
         self.mixed: set[str] = set()
         self.classes: set[str] = set()
         self._keys = scopes.keys
@@ -135,7 +152,13 @@ class Depths:
     def _attribute(self, node: ast.Attribute) -> int:
         if node.attr in known.NAMING:
             return CLEAN
-        return self.receiver if node.attr in known.INSIDES else element_of(self.of(node.value))
+        if node.attr in known.INSIDES or (node.attr in known.OF_EXCEPTIONS and self._is_caught(node.value)):
+            return self.receiver
+        return element_of(self.of(node.value))
+
+    def _is_caught(self, node: ast.AST) -> bool:
+        """Whether it is the name that a handler gives to what it caught: Python puts what was asked for into it."""
+        return node.__class__ is ast.Name and self._keys.get(id(node), "") in self.scopes.caught
 
     def _subscript(self, node: ast.Subscript) -> int:
         base = self.of(node.value)
@@ -147,8 +170,11 @@ class Depths:
     def _choice(self, node: ast.IfExp) -> int:
         return min(self.of(node.body), self.of(node.orelse))
 
-    def _same(self, node: ast.NamedExpr | ast.Await | ast.Starred) -> int:
+    def _same(self, node: ast.Await | ast.Starred) -> int:
         return self.of(node.value)
+
+    def _walrus(self, node: ast.NamedExpr) -> int:
+        return min(self.of(node.target), self.of(node.value))
 
     def _binary(self, node: ast.BinOp) -> int:
         return copy_of(min(self.of(node.left), self.of(node.right)))
@@ -163,14 +189,22 @@ class Depths:
     def _map(self, node: ast.Dict) -> int:
         depth = CLEAN
         for key, value in zip(node.keys, node.values, strict=True):
-            depth = min(depth, copy_of(self.of(value)) if key is None else holding(self.of(value)))
+            depth = min(
+                depth, copy_of(self.of(value)) if key is None else holding(min(self.of(value), self.as_key(key)))
+            )
         return depth
+
+    def as_key(self, node: ast.AST) -> int:
+        """The depth of a key: what can be one cannot be changed in place, unless it is the receiver itself."""
+        if isinstance(node, ast.Tuple):
+            return holding(min(map(self.as_key, node.elts), default=CLEAN))
+        return self.of(node) if self.scopes.key(node) in self.mine else CLEAN
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> int:
         return holding(self.of(node.elt))
 
     def _map_comprehension(self, node: ast.DictComp) -> int:
-        return holding(self.of(node.value))
+        return holding(min(self.of(node.value), self.as_key(node.key)))
 
     def _yield(self, _node: ast.Yield | ast.YieldFrom) -> int:
         return self.receiver
@@ -186,16 +220,16 @@ class Depths:
         qualified = self.qualified(func)
         if qualified == "sum":
             # Where there is nothing to add, it gives what it was to begin with.
-            return min(copy_of(self.given(call)), self.least(handed_over(call)[1:]))
+            return min(flattened(self.given(call)), self.least(handed_over(call)[1:]))
         if qualified == "getattr" and not any(isinstance(node, ast.Starred) for node in call.args):
             # What lies under a name has nothing of the name in it.
             return min(element_of(self.least(call.args[:1])), self.least(call.args[2:]))
         if qualified == "json.loads":
             return element_of(self.least(keyword.value for keyword in call.keywords))
         if qualified and not self._is_unknown_class(qualified):
-            return self._known(qualified, self.given(call))
+            return self._known_call(call, qualified)
         if self.is_constructor(func):
-            return min(holding(self.given(call)), self.of(func))
+            return min(opaque(self.given(call)), self.of(func))
         if isinstance(func, ast.Attribute):
             return self._method(call, func)
         return self._unknown(call)
@@ -204,7 +238,39 @@ class Depths:
         return "." not in qualified and is_class_name(qualified) and not known.is_exception(qualified)
 
     def _unknown(self, call: ast.Call) -> int:
-        return 0 if min(self.given(call), self.of(call.func)) < CLEAN else CLEAN
+        return anything_of(min(self.given(call), self.of(call.func)))
+
+    def _known_call(self, call: ast.Call, qualified: str) -> int:
+        given = self.given(call)
+        if given == CLEAN:
+            return self._known(qualified, given)
+        if qualified == "type" and len(call.args) != 1:
+            return opaque(given)  # a class that holds what it is made of
+        if qualified == "itertools.chain.from_iterable":
+            return flattened(given)
+        if qualified in known.MAPS and call.args:
+            named = self.least(keyword.value for keyword in call.keywords)
+            return min(*map(self._of_pairs, call.args), holding(named))
+        if qualified in known.CALLS_ITS_ARGUMENT and not self._calls_own(call, qualified):
+            return (
+                anything_of(given)
+                if qualified == "functools.reduce"
+                else min(opaque(given), self._known(qualified, given))
+            )
+        return self._known(qualified, given)
+
+    def _of_pairs(self, node: ast.expr) -> int:
+        """The depth of a map made of something: of pairs, or of a map."""
+        match node:
+            case ast.ListComp(elt=ast.Tuple(elts=[key, value])) | ast.GeneratorExp(elt=ast.Tuple(elts=[key, value])):
+                return holding(min(self.as_key(key), self.of(value)))
+            case _:
+                return flattened(self._of_argument(node))
+
+    def _calls_own(self, call: ast.Call, qualified: str) -> bool:
+        """Whether what a function calls is a function of this method: what that answers is known."""
+        place = known.CALLS_ITS_ARGUMENT[qualified]
+        return all(self.local_functions(node) for node in call.args[place : place + 1])
 
     def _lambda(self, node: ast.Lambda) -> int:
         """A function that is handed on may be called by whoever has it: what it answers comes out of anything then."""
@@ -234,7 +300,9 @@ class Depths:
         kind = known.module_gives(qualified)
         if kind == "new":
             # An object of a class holds what it was made of.
-            return copy_of(given) if is_class_name(qualified.rpartition(".")[2]) else CLEAN
+            return opaque(given) if is_class_name(qualified.rpartition(".")[2]) else CLEAN
+        if kind == "unknown":
+            return anything_of(given)
         return copy_of(given) if kind == "copy" else element_of(given)
 
     def _method(self, call: ast.Call, func: ast.Attribute) -> int:
@@ -242,13 +310,16 @@ class Depths:
             answer = min(self.receiver, self.of(func.value))
             return copy_of(answer) if func.attr == "copy" else answer
         name = func.attr
-        if name in known.GIVES_NEW:
+        of_data = name not in self.scopes.members
+        if name in known.GIVES_NEW and of_data:
             return CLEAN
         base = self.of(func.value)
         given = self.least(handed_over(call)[1:]) if name in known.KEY_FIRST else self.given(call)
-        if name in known.GIVES_COPY:
+        if name in known.GIVES_COPY and of_data:
             return copy_of(min(base, given))
-        return min(element_of(base), given)
+        if (name in known.GIVES_ELEMENT or name in known.MUTATORS) and of_data:
+            return min(element_of(base), given)
+        return anything_of(min(base, given))
 
     def is_constructor(self, node: ast.AST) -> bool:
         """Whether a callee is a class: by its name, or because it is somebody's class."""
@@ -273,8 +344,8 @@ class Depths:
                 )
             case ast.Attribute(attr="__class__"):
                 return True
-            case ast.Attribute():
-                return bool(self.qualified(node))
+            case ast.Attribute(attr=name):
+                return is_class_name(name) or bool(self.qualified(node))
             case ast.Call():
                 return self.qualified(node.func) == "type"
             case _:
@@ -302,7 +373,8 @@ _DEPTHS = table(
     _call="Call",
     _boolean="BoolOp",
     _choice="IfExp",
-    _same="NamedExpr Await Starred",
+    _same="Await Starred",
+    _walrus="NamedExpr",
     _binary="BinOp",
     _display="List Tuple Set",
     _map="Dict",
@@ -323,18 +395,3 @@ def is_class_name(name: str) -> bool:
 def _prefixes(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:size]) for size in range(1, len(parts) + 1)]
-
-
-def imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """Map the names that imports bind to what they stand for."""
-    found = {}
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                found[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    return found

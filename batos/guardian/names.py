@@ -43,7 +43,10 @@ GIVES_COPY = _words(
 )
 GIVES_ELEMENT = _words("get __getitem__ __next__ __getattribute__ __getstate__ __reduce__ __reduce_ex__")
 READERS = GIVES_NEW | GIVES_COPY | GIVES_ELEMENT
-STORES_NOTHING = READERS | (MUTATORS - STORING)
+STORES_NOTHING = READERS | (MUTATORS - STORING - {"__setattr__", "__setstate__", "send"})
+# Of what these take in, the elements lie in the receiver (in the first argument) afterwards.
+SPREADING = frozenset({"extend", "extendleft", "update", "__iadd__", "__ior__", "__init__"})
+TAKES_ELEMENTS = frozenset({"operator.iadd", "operator.ior", "operator.iconcat"})
 
 # Of these the first argument is a key or a place, and lies nowhere afterwards.
 KEY_FIRST = frozenset({"get", "setdefault", "insert", "pop", "__setitem__", "__getitem__"})
@@ -73,6 +76,7 @@ INSIDES = _words(
     """__self__ __closure__ cell_contents __defaults__ __kwdefaults__ __wrapped__ f_locals f_back tb_frame tb_next
     gi_frame cr_frame ag_frame __traceback__ __context__ __cause__"""
 )
+OF_EXCEPTIONS = frozenset({"args", "obj"})
 
 # Which argument a function calls with the others (the keywords for all of them); `next` calls nothing of a slot's value.
 CALLS_ITS_ARGUMENT = {
@@ -80,6 +84,7 @@ CALLS_ITS_ARGUMENT = {
     "itertools.dropwhile": 0, "itertools.filterfalse": 0, "itertools.accumulate": 1, "itertools.groupby": 1, "re.sub": 1,
     "functools.cmp_to_key": 0, "collections.defaultdict": 0,
 }  # fmt: skip
+LAZY_FUNCTIONS = frozenset({"map", "filter"}) | {name for name in CALLS_ITS_ARGUMENT if name.startswith("itertools.")}
 # Of these nothing comes out that their `key` gives.
 KEYED = _words(
     """sorted min max sort heapq.nsmallest heapq.nlargest heapq.merge bisect.bisect bisect.bisect_left bisect.bisect_right
@@ -99,14 +104,17 @@ NEW_MODULES = _words(
 COPY_MODULES = frozenset({"itertools", "collections", "heapq", "graphlib"})
 ELEMENT_MODULES = frozenset({"functools", "operator", "random", "bisect", "copy"})
 FUNCTIONS_THAT_GIVE_NEW = frozenset({"copy.deepcopy", "random.randint", "random.random", "random.uniform"})
-FUNCTIONS_THAT_COPY = frozenset({"copy.copy", "random.sample", "random.choices"})
+FUNCTIONS_THAT_COPY = frozenset({"copy.copy", "random.sample", "random.choices", "statistics.multimode"})
+FUNCTIONS_THAT_TAKE_OUT = frozenset({"heapq.heappop", "heapq.heapreplace", "heapq.heappushpop"})
+# Maps that can be made of pairs: then they hold what lay in these.
+MAPS = frozenset({"dict", "collections.OrderedDict", "collections.Counter", "collections.defaultdict"})
 CHANGES_FIRST_ARGUMENT = _words(
     """random.shuffle heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
     bisect.insort_left bisect.insort_right operator.setitem operator.delitem operator.iadd operator.ior operator.iand
     operator.isub operator.ixor operator.imul operator.iconcat setattr delattr"""
 )
 CHANGES_SOMETHING = _words(
-    """json.dump struct.pack_into operator.methodcaller functools.partial collections.ChainMap
+    """json.dump struct.pack_into operator.methodcaller operator.call functools.partial collections.ChainMap
     collections.UserDict collections.UserList dataclasses.field dataclasses.replace"""
 )
 
@@ -146,8 +154,12 @@ def module_gives(qualified: str) -> str:
     module = qualified.rpartition(".")[0]
     if qualified in CHANGES_SOMETHING:
         return "unknown"
+    if qualified in FUNCTIONS_THAT_TAKE_OUT:
+        return "element"
+    if qualified in FUNCTIONS_THAT_COPY:
+        return "copy"
     if qualified in FUNCTIONS_THAT_GIVE_NEW or module in NEW_MODULES or module.split(".")[0] in NEW_MODULES:
         return "new"
-    if qualified in FUNCTIONS_THAT_COPY or module in COPY_MODULES or module.split(".")[0] in COPY_MODULES:
+    if module in COPY_MODULES or module.split(".")[0] in COPY_MODULES:
         return "copy"
     return "element" if module in ELEMENT_MODULES else "unknown"

@@ -182,7 +182,7 @@ class _Paths:
         state = self._after(state, *parts)
         body = self.block(node.body, state)
         end = body.end
-        if not all(_is_transparent(item.context_expr) for item in node.items):
+        if not all(map(self._is_transparent, (item.context_expr for item in node.items))):
             # It may swallow an exception that came from anywhere inside.
             end = _join(end, state, body.ways.get(_RAISE))
         # A context manager that changes something may do so when it is left, too.
@@ -243,7 +243,18 @@ class _Paths:
         outer.end = after(inner.end)
         return outer
 
+    def _is_transparent(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and self._changes.binds(node.func)):
+            return False
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return name in known.TRANSPARENT_CONTEXTS
+
     def _class(self, node: ast.ClassDef, state: State) -> _Flow:
+        if self._changes.hides_receiver(node):
+            # What looks like the flag in there is set on something else.
+            flow = _Flow(self._after(state, node))
+            flow.leave(_RAISE, state)
+            return flow
         return self.block(node.body, self._after(state, *node.decorator_list, *node.bases, *node.keywords))
 
 
@@ -255,13 +266,6 @@ def _join(*states: State | None) -> State | None:
 
 def _catches_all(handler: ast.ExceptHandler) -> bool:
     return handler.type is None or (isinstance(handler.type, ast.Name) and handler.type.id == "BaseException")
-
-
-def _is_transparent(node: ast.expr) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in known.TRANSPARENT_CONTEXTS
 
 
 _COMPOUND = table(

@@ -45,6 +45,8 @@ class Scopes:
         binders: The nodes that bind a name, imports left out.
         assigned: The keys of what they bind.
         class_names: The keys that each class body binds, by the `id` of the class.
+        members: The names that class bodies bind: what their objects understand.
+        caught: The keys of the names that handlers give to exceptions.
         class_numbers: The number of each class body's scope; scopes around it have lower ones.
     """
 
@@ -59,6 +61,7 @@ class Scopes:
         self.binders: list[ast.AST] = []
         self.assigned: set[str] = set()
         self.class_names: dict[int, list[str]] = {}
+        self.members: set[str] = set()
         self.class_numbers: dict[int, int] = {}
         self._count = 0
         self._uses: list[tuple[ast.AST, str, _Scope, int]] = []
@@ -71,6 +74,12 @@ class Scopes:
         self.kinds: dict[type[ast.AST], list[Any]] = {}
         for node in self.nodes:
             self.kinds.setdefault(node.__class__, []).append(node)
+        self.caught = {self.keys[id(node)] for node in self.kinds.get(ast.ExceptHandler, ()) if node.name}
+        for node in self.kinds.get(ast.Attribute, ()):
+            # What something is put into is no module or function like others any more.
+            if node.ctx.__class__ is ast.Store and isinstance(node.value, ast.Name):
+                self.bound.add(self.keys[id(node.value)])
+                self.assigned.add(self.keys[id(node.value)])
         self.called = {id(node.func) for node in self.kinds.get(ast.Call, ())}
 
     def key(self, node: ast.AST) -> str:
@@ -83,7 +92,7 @@ class Scopes:
 
     def rebinding(self, key: str) -> ast.AST | None:
         """The first place that binds a parameter's name to something else."""
-        places = (node for node in self.binders if self.keys[id(node)] == key)
+        places = (node for node in [*self.binders, *self.those(ast.alias)] if self.keys[id(node)] == key)
         return next((node for node in places if not isinstance(node, ast.arg)), None)
 
     def ancestors(self, nodes: Iterable[ast.AST]) -> set[int]:
@@ -216,6 +225,7 @@ class Scopes:
         self.assigned = {self.keys[id(node)] for node in self.binders}
         for node, scope in self._classes:
             self.class_numbers[id(node)] = scope.number
+            self.members |= scope.bound
             self.class_names[id(node)] = [self._key(name, scope) for name in scope.bound]
 
     def _key(self, name: str, scope: _Scope) -> str:

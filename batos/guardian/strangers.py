@@ -90,9 +90,9 @@ def _doubtful(args: ast.arguments) -> set[str]:
 def _is_reading_default(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp):
         node = node.operand
-    return isinstance(node, (ast.Constant, ast.BinOp)) or (
-        isinstance(node, ast.Attribute) and node.attr in known.READERS
-    )
+    if isinstance(node, ast.BinOp):
+        return _is_reading_default(node.left) and _is_reading_default(node.right)
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Attribute) and node.attr in known.READERS)
 
 
 class _Search:
@@ -139,7 +139,7 @@ class _Search:
 
     def _attribute(self, node: ast.Attribute) -> bool:
         name = node.attr
-        if name in known.INSIDES:
+        if name in known.INSIDES or (name == "__dict__" and self._depths.may_be_class(node.value)):
             return True
         if name == "__class__":
             return not self._is_handled(node)
@@ -165,6 +165,8 @@ class _Search:
             return not depths.is_local(func) and depths.is_constructor(func)
         if qualified == "getattr":
             return not _names_reader(call) and not (call.args and depths.is_me(call.args[0]) and _names_message(call))
+        if qualified == "vars" and call.args and depths.may_be_class(call.args[0]):
+            return True  # the methods of a class, by their names
         plain = qualified in _BUILTINS or _is_plain(qualified) or known.is_exception(qualified)
         return not plain or qualified in _STRANGE
 

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SOURCE_LIMIT = 1 << 20
 """The longest source text that is read, in characters."""
@@ -19,6 +19,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 METHODS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+# The module of what is imported under one name from here or there.
+_EITHER = "?"
 
 # One object for all nodes of their kind; nothing hangs on them.
 _BARE = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
@@ -128,3 +131,35 @@ def table(owner: type, **kinds: str) -> dict[type[ast.AST], Callable[..., Any]]:
         kinds: Kinds of nodes for each name of a method, divided by blanks.
     """
     return {getattr(ast, kind): getattr(owner, name) for name, text in kinds.items() for kind in text.split()}
+
+
+def imported(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """Map the names that imports bind to what they stand for."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        for name, place in _bound_by(node):
+            _add(found, name, place)
+    return found
+
+
+def merged(modules: dict[str, str], others: dict[str, str]) -> dict[str, str]:
+    """Put two maps of imported names together."""
+    found = dict(modules)
+    for name, place in others.items():
+        _add(found, name, place)
+    return found
+
+
+def _bound_by(node: ast.AST) -> Iterable[tuple[str, str]]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            top = alias.name.split(".")[0]
+            yield (alias.asname, alias.name) if alias.asname else (top, top)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _add(found: dict[str, str], name: str, place: str) -> None:
+    """A name that stands for one thing or another stands for something that nobody knows."""
+    found[name] = place if found.get(name, place) == place else f"{_EITHER}.{name}"

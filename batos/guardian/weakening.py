@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, holding
-from batos.guardian.syntax import handed_over, table
+from batos.guardian.syntax import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,13 +54,21 @@ class Weakening:
         qualified = depths.qualified(func)
         if qualified in known.NEW_FUNCTIONS:
             return
+        if qualified == "getattr" and not any(isinstance(part, ast.Starred) for part in node.args):
+            self._weaken_all(node.args[:1], holding(depth))
+            self._weaken_all(node.args[2:], depth)
+            return
         inner = depth
         if qualified in known.COPY_FUNCTIONS or known.module_gives(qualified) == "copy":
             # What is in the copy is in what was copied, for some (like `zip`) one step deeper.
             inner = copy_of(element_of(depth))
         elif depths.is_constructor(func):
             inner = element_of(depth)
-        self._weaken_all(handed_over(node), inner)
+        elif qualified == "heapq.heappop":
+            inner = holding(depth)
+        self._weaken_all(node.args, inner)
+        # What has a name in the call may have it in the copy: `dict(k=x)`.
+        self._weaken_all((word.value for word in node.keywords), min(inner, element_of(depth)))
         if isinstance(func, ast.Attribute) and func.attr not in known.GIVES_NEW:
             if func.attr in known.GIVES_COPY:
                 self._weaken(func.value, copy_of(element_of(depth)))
@@ -77,8 +85,11 @@ class Weakening:
     def _weaken_choice(self, node: ast.IfExp, depth: int) -> None:
         self._weaken_all([node.body, node.orelse], depth)
 
-    def _weaken_same(self, node: ast.NamedExpr | ast.Starred | ast.Await, depth: int) -> None:
+    def _weaken_same(self, node: ast.Starred | ast.Await, depth: int) -> None:
         self._weaken(node.value, depth)
+
+    def _weaken_walrus(self, node: ast.NamedExpr, depth: int) -> None:
+        self._weaken_all([node.target, node.value], depth)
 
     def _weaken_display(self, node: ast.List | ast.Tuple | ast.Set, depth: int) -> None:
         self._weaken_all(node.elts, element_of(depth))
@@ -107,7 +118,8 @@ _WEAKENERS = table(
     _weaken_call="Call",
     _weaken_boolean="BoolOp",
     _weaken_choice="IfExp",
-    _weaken_same="NamedExpr Starred Await",
+    _weaken_same="Starred Await",
+    _weaken_walrus="NamedExpr",
     _weaken_display="List Tuple Set",
     _weaken_map="Dict",
     _weaken_binary="BinOp",

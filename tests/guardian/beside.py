@@ -51,7 +51,9 @@ def finds_by_a_slots_name(self, thing):
     found.append(1)
     return found
 ---
-def sets_by_a_slots_name(self, thing, value):
+def sets_by_a_slots_name(self, value):
+    class Thing: pass
+    thing = Thing()
     found = getattr(thing, self.name, [])
     found.append(value)
     setattr(thing, self.name, found)

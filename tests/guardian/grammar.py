@@ -14,6 +14,9 @@ LISTS = [
     "heapq.nsmallest(1, {l}, key=str)", "super().__getattribute__('a')", "object.__getattribute__(self, 'rows')", "iter([{l}]).__next__()",
     "list(yielded({l}))", "next(yielded({l}))", "locals()['x']", "functools.partial(same, {l})()", "vars(self)['a']", "self.look()",
     "first({l}, {l})", "first(q={l}, p={l})", "first(*[{l}], {l})", "deeper({l})", "held(q={l})", "getattr(Box({l}), 'v')", "getattr({m}, self.n, {l})",
+    "dict([('k', {l})])['k']", "dict((q, {l}) for q in 'k')['k']", "list(itertools.chain.from_iterable([[{l}]]))[0]", "heapq.heappop([{l}])",
+    "sum([[{l}]], [])[0]", "list(map(operator.itemgetter(0), [[{l}]]))[0]", "functools.reduce(operator.getitem, [0, 0], [[{l}]])", "[[[[[[[[{l}]]]]]]]][0][0][0][0][0][0][0]",
+    "Stack([{l}])[0]", "Dug([{l}]).v", "Dug([{l}]).first([{l}])", "Dug([1]).copy({l})", "type('X', (), {{'a': {l}}}).a", "(u := {l})", "u",
     "min({l}, {l}, key=str)", "max([{l}], key=len)", "sum([{l}], [])", "random.choice([{l}])", "operator.getitem([{l}], 0)", "[self.a for self.n in [3]][0]",
 ]  # fmt: skip
 MAPS = [
@@ -43,6 +46,9 @@ CHANGES = [
     "[q.take({l}) for q in [self.box, dice]]", "[heapq.heapify][0]({l})", "getattr({l}, 'clear')()", "{l}.__init__([7])", "self.box.shuffle({l})",
     "put({l}, {e})", "put(q={e}, p={l})", "swap({l}, {l})", "hang(self.box, {l})", "hang(of=self, q={l})", "setattr(self.box, 'v', {l})",
     "put(*[{l}, {e}])", "put_first({l}, {l})", "f = {l}.append; f({l})", "f = {l}.extend; f([{l}]); x[0].append(1)",
+    "self.a = x = {l}", "y = self.a = {l}", "self.d.update(k={l})", "self.d.update([('k', {l})])", "object.__setattr__(self, 'a', {l})", "{l}[0] += [1]", "{m}['k'] += [1]",
+    "list(map(self.rows.append, [{l}]))", "list(map(stow, [{l}]))", "sorted([{l}], key=stow)", "self.rows.append(*[{l}])", "setattr(*(self, 'a', {l}))", "stow({l})",
+    "match [{l}]:\n    case [r]: self.a = r", "for self.a in [{l}]: pass", "apply(self.rows.append, {l})", "Dug([1]).keep({l})", "self.d = dict(k={l})", "self.rows[len(self.rows):] = [{l}]",
     "if c := {l}: c.append(1)", "vars(self)['n'] = {e}", "self.__dict__.update(n={e})", "t = self; t.n = {e}", "(lambda q: q.append(1))({l})",
 ]  # fmt: skip
 LOCAL = [
@@ -54,6 +60,9 @@ LOCAL = [
     "x.append(dice)", "x[-1].shuffle({l})", "y = functools.reduce(lambda p, q: {l}, [1, 2])", "y = list(map(lambda q: {l}, [1]))[0]",
     "put(x, {l})", "put(q={l}, p=x); x[-1].append(1)", "swap(x, y)", "b = Box(1); hang(b, {l}); b.v.append(1)", "f = put", "f = first", "first = f",
     "f = x.append; f({l}); x[-1].append(1)", "put_first(x, [{l}]); x[0].append(1)", "b = Box(1); setattr(b, 'v', {l}); b.v.append(1)", "apply(put, {l}, 1)",
+    "x = w = {l}", "x[0:0] = [{l}]", "x.append(*[{l}])", "x.insert(*(0, {l}))", "z.update([('k', {l})])", "z |= [('k', {l})]", "f = stow", "f = self.rows.append", "k = setattr",
+    "try: raise ValueError({l})\nexcept ValueError as e: x = e.args[0]", "operator.iadd(x, [{l}])", "def f(q={l}): self.a = q", "g = map(heapq.heapify, [{l}])", "h = [self.rows.append]",
+    "x[slice(0)] = [{l}]", "z[self] = 1", "for q in z: q.n = 5", "t = Dug([{l}])", "t.v = [{l}]", "t.first({l}).append(1)",
     "f = yielded", "g = ({l}.append(q) for q in [1, 2])", "g = map({l}.append, [1])", "g = iter(yielded({l}))", "f({l})", "f(f)",
     "list(g)", "next(g, 0)", "for q in g: pass", "h = [f, g]", "h[0]({l})", "list(h[1])", "[*g]", "later(f)", "todo.append(f)", "todo and todo[0]([1])",
     "for q in todo: q([])", "push({l})", "store({e})", "Changer().run()", "c = Changer()", "c = Changer(); c.run()", "c = Changer(); c.hold = {l}; c.hold.append(1)",
@@ -79,7 +88,7 @@ FLAG = "self._p_changed = True"
 
 # What a method may use; it gets what it names, and what that names. Several of a name: one of them, by chance.
 HELPERS = """
-a = b = c = t = v = w = 0
+a = b = c = t = u = v = w = 0
 x, y, z, kept, todo = [], [[0]], {}, [[]], []
 f, g, h, k, L = print, iter(()), [print, ()], print, list
 e = ValueError([])
@@ -92,6 +101,8 @@ def wrap(q): return [q]
 def pair(p, q): return p if param else q
 def pick(q, *rest): return q
 def ask(): return yielded(self.a)
+def stow(q): self.a = q
+def stow(q): self.d['s'] = [q]
 def push(q=None, *rest):
     if q is not None: q.append(9)
 def keep(q): kept.append(q)
@@ -111,6 +122,17 @@ class Box:
     def __init__(this, q): this.v = this.v + [q]
     touch = len
 class Kept: shared = []
+class Stack(list): pass
+class Dug:
+    def __init__(this, q): this.v = q[0]
+    def first(this, *q): return this.v
+    def copy(this, q): return q
+    def keep(this, q): self.a = q
+class Dug:
+    def __init__(this, q): this.v = q
+    def first(this, q): return q[0]
+    def copy(this, q=0): return self.a
+    def keep(this, q): this.v = q
 class K:
     at = []
     def run(this, *rest): return 0

@@ -3,7 +3,7 @@
 How we know that they change nothing: `watch_reading.py` ran the standard library's own tests, and compared everything
 that the object reaches before and after each call; every line of the method ran. The list `reading.txt` names them, with
 a digest of their source: of another Python's library, only what is still the same is asked about. A few store below
-`self` what was there before, or take it back: those do change the object, and are left out.
+`self` what was there before, or take it back, or set attributes of an argument: those do change an object, and are left out.
 
 Some of them cannot be told from others by their text, by nobody: they hand what they hold to functions of other modules,
 whose code is elsewhere. Those the Guardian must treat as changes, and say so; they are counted apart.
@@ -74,26 +74,36 @@ def as_method(name: str, source: str) -> str:
 
 
 def stores(source: str) -> bool:
-    """Whether the text of a method stores below its receiver; all of its lines ran, so that it did."""
+    """Whether the text of a method stores below what it is given, its receiver too; all of its lines ran, so that it did."""
     tree = ast.parse(source)
     method = next(node for node in ast.walk(tree.body[-1]) if isinstance(node, ast.FunctionDef))
-    me = method.args.args[0].arg if method.args.args else ""
-    return any(_stores(node, me) for node in ast.walk(method))
+    args = [*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs]
+    me = args[0].arg if args else ""
+    return any(_stores(node, {me}) or _sets(node, {arg.arg for arg in args}) for node in ast.walk(method))
 
 
-def _stores(node: ast.AST, me: str) -> bool:
+def _stores(node: ast.AST, names: set[str]) -> bool:
     match node:
         case (
             ast.Attribute(value=base, ctx=ast.Store() | ast.Del())
             | ast.Subscript(value=base, ctx=ast.Store() | ast.Del())
         ):
-            return _root(base) == me
+            return _root(base) in names
         case ast.Call(func=ast.Attribute(value=ast.Attribute() | ast.Subscript() as base, attr=attr)):
-            return attr in MUTATORS and _root(base) == me
+            return attr in MUTATORS and _root(base) in names
         case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[first, *_]):
-            return _root(first) == me
+            return _root(first) in names
         case _:
             return False
+
+
+def _sets(node: ast.AST, names: set[str]) -> bool:
+    """Whether it sets an attribute of an argument, or changes what was read from one: data has none."""
+    match node:
+        case ast.Subscript() | ast.Call(func=ast.Attribute(value=ast.Subscript())):
+            return False
+        case _:
+            return _stores(node, names)
 
 
 def _root(node: ast.AST) -> str:

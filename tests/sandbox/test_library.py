@@ -6,6 +6,10 @@ import textwrap
 
 import pytest
 
+from batos.errors import MethodError
+from batos.guardian.modules import PURE_MODULES
+from batos.sandbox.runner import Sandbox
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CASES = {
@@ -78,7 +82,30 @@ CASES = {
                 difflib.get_close_matches('appel', ['ape', 'apple']), unicodedata.normalize('NFKD', 'é')[0],
                 shlex.split('a "b c"'), pprint.pformat({'a': 1})]
         """,
-    "uuid": "import uuid\nreturn [uuid.uuid4().version, str(uuid.uuid5(uuid.NAMESPACE_DNS, 'a')), uuid.uuid1().version]",
+    "uuid": """
+        import uuid
+        return [uuid.uuid4().version, str(uuid.uuid5(uuid.NAMESPACE_DNS, 'a')), uuid.uuid1().version, str(uuid.uuid3(uuid.NAMESPACE_DNS, 'a'))]
+        """,
+    "calendar": """
+        import calendar
+        return [calendar.monthrange(2024, 2), calendar.isleap(2100), calendar.month_name[3], calendar.month(2024, 1).split()[:2],
+                calendar.timegm((1970, 1, 2, 0, 0, 0))]
+        """,
+    "odds and ends": """
+        import abc, colorsys, contextlib, html.parser, keyword, locale, numbers, queue, reprlib, types, warnings
+        class Base(abc.ABC):
+            @abc.abstractmethod
+            def go(self): ...
+        class Tags(html.parser.HTMLParser):
+            def handle_starttag(self, tag, attrs): found.append(tag)
+        found = [keyword.iskeyword('if'), colorsys.rgb_to_hsv(1, 0, 0), isinstance(1, numbers.Integral), reprlib.repr('x' * 99)]
+        Tags().feed('<p><b>')
+        waiting = queue.SimpleQueue()
+        waiting.put(types.SimpleNamespace(a=1).a)
+        with contextlib.suppress(TypeError):
+            found.append(Base())
+        return [*found, waiting.get(), locale.localeconv()['decimal_point'], issubclass(warnings.WarningMessage, object)]
+        """,
     "algorithms": """
         import bisect, copy, graphlib, heapq, operator
         heap = [3, 1, 2]
@@ -132,3 +159,28 @@ async def test_it_works_behind_the_walls(sandbox, world, name):
     scope: dict = {"__name__": __name__}
     exec(compile(source, "outside", "exec", dont_inherit=True), scope)
     assert inside == scope["use"](None)
+
+
+async def test_every_module_of_the_list_can_be_imported(sandbox, world):
+    """What methods may import when the settings say nothing else is there behind the walls."""
+    lines = [f"import {name}" for name in sorted(PURE_MODULES)]
+    source = "def use(self):\n    " + "\n    ".join([*lines, "return 1"]) + "\n"
+    assert (await sandbox.audit(source, "use")).findings == []
+    assert (await sandbox.call(world, world.add(), "use", [], {}, source=source)).result == 1
+
+
+async def test_which_modules_there_are_is_a_setting(world):
+    """A sandbox with a list of its own has what stands on it, and nothing else: the audit and the worker both say so."""
+    allowed, refused = ("fnmatch", "math"), "def use(self):\n    import json\n    return json.dumps(1)\n"
+    ours = "def use(self):\n    import fnmatch, math\n    return [fnmatch.fnmatch('ab', 'a*'), math.isqrt(9)]\n"
+    made = Sandbox(pool=1, modules=allowed)
+    await made.start()
+    try:
+        assert (await made.audit(ours, "use")).findings == []
+        assert (await made.call(world, world.add(), "use", [], {}, source=ours)).result == [True, 3]
+        assert [finding["rule"] for finding in (await made.audit(refused, "use")).findings] == ["import"]
+        with pytest.raises(MethodError, match="json") as caught:
+            await made.call(world, world.add(), "use", [], {}, source=refused)
+        assert caught.value.details["error_type"] in {"ImportError", "ModuleNotFoundError"}
+    finally:
+        await made.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from batos.errors import CovenantViolationError
+from batos.guardian import mend
 from batos.guardian.auditing import covenant_findings
 from tests.sandbox.test_runner import answer
 
@@ -74,3 +76,28 @@ async def test_what_is_no_message_raises(sandbox, world, pair, line, error):
     lines = ["try:", f"    {line}", "except Exception as error:", "    return type(error).__name__"]
     assert await answer(sandbox, world, me, *lines) == error
     assert world.slots[me]["items"] == [1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "other.taken = 5",
+        "other.items.append(5)",
+        "held = other.items; held.append(5)",
+        "setattr(other, 'taken', 5)",
+        "for one in [other]: one.taken = 5",
+    ],
+)
+async def test_a_change_of_an_argument_wants_the_flag(sandbox, world, pair, line):
+    """A call that changes an object it was given without the flag changes nothing; the audit says so before, its mend helps."""
+    me, friend = pair
+    world.slots[friend]["items"] = []
+    source = f"def probe(self, other):\n    {line}\n"
+    assert covenant_findings(source) != []
+    for given in (friend, me):
+        before = repr(world.slots[given])
+        with pytest.raises(CovenantViolationError):
+            await sandbox.call(world, me, "probe", [given], {}, source=source)
+        assert repr(world.slots[given]) == before
+        await sandbox.call(world, me, "probe", [given], {}, source=mend(source)[0])
+        assert repr(world.slots[given]) != before
