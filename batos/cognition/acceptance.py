@@ -9,10 +9,10 @@ from batos import codec
 from batos.cognition import schema
 from batos.errors import BadField
 from batos.image import cycles, laws, lookup, methods, outbox
-from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
     from batos.codec import Ref
+    from batos.image.objects import UvmObject
     from batos.image.store import View
 
 MENDING = ("correct", "repair")
@@ -181,14 +181,6 @@ def _persona(view: View, target: UvmObject, brief: dict[str, Any], default: str)
     found = lookup.find(target, "codex")
     named = found.value.get("persona") if found is not None and isinstance(found.value, dict) else None
     return str(named or default).upper()
-
-
-def state_behaviour(view: View, state: str) -> str:
-    """Name the primitive in the slot `_process_synthesis_` of a state's prototype."""
-    prototypes = view.resolve("psm_prototypes_obj")
-    prototype = prototypes._slots.get(state)
-    behaviour = prototype._slots.get("_process_synthesis_") if isinstance(prototype, UvmObject) else None
-    return behaviour.name if isinstance(behaviour, methods.Primitive) else repr(behaviour)
 
 
 def line(record: dict[str, Any], event_type: str, now: str, fields: dict[str, Any]) -> dict[str, Any]:

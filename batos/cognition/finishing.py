@@ -133,6 +133,7 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
 
 
 def _install(view: View, ctx: Context) -> int:
+    _check_evidence(ctx)
     brief, verdict, record = ctx.brief, ctx.data["verdict"], ctx.record
     target = view.get(ctx.target)
     installed = methods.install(

@@ -1,7 +1,7 @@
 """The seven states of the Prototypal State Machine: what each does with a cycle.
 
-Each state's prototype in the image names one of these functions in its slot `_process_synthesis_`. Which state may
-follow which is a fixed table: whatever a state answers, the orchestrator holds it to `NEXT`.
+Each state's prototype in the image names one of these functions in its slot `_process_synthesis_`; `batos.image.machine` has
+which it may have. Which state may follow which is a fixed table: whatever a state answers, the orchestrator holds it to `NEXT`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batos.cognition.portrait import codex_of, self_portrait, telling_words
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
 from batos.cognition.validating import still_right, validating
-from batos.image import dispatch
+from batos.image import dispatch, machine
 from batos.memory import catalog
 from batos.memory.words import words_of
 from batos.mind.protocol import GenerateReply, GenerateRequest
@@ -48,6 +48,7 @@ a deck of cards» all weight is on «method». Hence what is shown shares tellin
 _LIKE = 0.6
 """Likeness from which a text needs no words in common with the mission; score from which one word is enough."""
 _SNIPPETS_A_QUERY = 2
+_QUERY_CHARACTERS = 200
 _KNOWN_METHODS = 6
 _SHARED = 2
 _SIMILAR = 3
@@ -98,7 +99,15 @@ async def decomposing(ctx: Context) -> Step:
         ),
         ctx.on_token,
     )
-    queries = _queries(reply.texts[0]) or [prompts.words(ctx.brief)]
+    return _planned(_queries(reply.texts[0]) or [prompts.words(ctx.brief)])
+
+
+async def decomposing_by_words(ctx: Context) -> Step:
+    """The mission's own words are the query: no model is asked."""
+    return _planned([prompts.words(ctx.brief)[:_QUERY_CHARACTERS]])
+
+
+def _planned(queries: list[str]) -> Step:
     return Step(
         "DELEGATING",
         data={"research_plan": queries},
@@ -112,7 +121,11 @@ def _queries(text: str) -> list[str]:
         found = json.loads(text)
     except ValueError:
         return []
-    return [q.strip()[:200] for q in found if isinstance(q, str) and q.strip()][:3] if isinstance(found, list) else []
+    return (
+        [q.strip()[:_QUERY_CHARACTERS] for q in found if isinstance(q, str) and q.strip()][:3]
+        if isinstance(found, list)
+        else []
+    )
 
 
 async def delegating(ctx: Context) -> Step:
@@ -254,6 +267,7 @@ StateFunction = Callable[[Context], Awaitable[Step]]
 STATES: dict[str, StateFunction] = {
     "psm.idle": idle,
     "psm.decomposing": decomposing,
+    machine.WORDS: decomposing_by_words,
     "psm.delegating": delegating,
     "psm.synthesizing": synthesizing,
     "psm.validating": validating,
