@@ -303,7 +303,6 @@ class Orchestrator:
 
     async def _run_state(self, record: Record, meter: Meter) -> Step:
         state = record["state"]
-        await self._pause(state)
         name = (await self._services.image.read(machine.behaviour, state)).value
         if name not in STATES:
             raise ModelError(
@@ -315,6 +314,7 @@ class Orchestrator:
         try:
             # An end is never cut short: what is left is one call and one transaction.
             async with asyncio.timeout(None if state in ("COMPLETE", "FAILED") else max(0.0, left)):
+                await self._pause(state)
                 step = await self._unconflicted(STATES[name], context)
         except TimeoutError:
             raise DeadlineExceeded(
