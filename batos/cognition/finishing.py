@@ -175,6 +175,7 @@ def provenance(ctx: Context) -> dict[str, Any]:
         "author": ctx.data.get("author", {}),
         "chunks": [snippet["id"] for snippet in ctx.data.get("retrieved_context", [])],
         "attempts": record["attempts"],
+        "chosen": ctx.data.get("chosen", {}),
         "guardian": {key: ctx.data["verdict"][key] for key in ("guardian", "mends", "warnings")},
         "evidence": ctx.data.get("evidence", []),
         "approved_by": record.get("approved"),

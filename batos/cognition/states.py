@@ -99,7 +99,7 @@ async def decomposing(ctx: Context) -> Step:
         ),
         ctx.on_token,
     )
-    return _planned(_queries(reply.texts[0]) or [prompts.words(ctx.brief)])
+    return _planned(_queries(reply.texts[0]) or [prompts.words(ctx.brief)], persona="BRICK")
 
 
 async def decomposing_by_words(ctx: Context) -> Step:
@@ -107,12 +107,12 @@ async def decomposing_by_words(ctx: Context) -> Step:
     return _planned([prompts.words(ctx.brief)[:_QUERY_CHARACTERS]])
 
 
-def _planned(queries: list[str]) -> Step:
+def _planned(queries: list[str], **by: str) -> Step:
     return Step(
         "DELEGATING",
         data={"research_plan": queries},
-        events=[{"event": "artifact", "kind": "research_plan", "queries": queries}],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries})],
+        events=[{"event": "artifact", "kind": "research_plan", "queries": queries, **by}],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries, **by})],
     )
 
 
@@ -145,14 +145,16 @@ async def delegating(ctx: Context) -> Step:
     known = [line for line in signatures if line.partition("(")[0] in near]
     snippets = _snippets([found["results"] for found in hits], telling_words(wanted))
     similar = near[:_SIMILAR]
-    events: list[dict[str, Any]] = [{"event": "artifact", "kind": "context", "snippets": len(snippets)}]
+    events: list[dict[str, Any]] = [
+        {"event": "artifact", "kind": "context", "snippets": len(snippets), "persona": "BABS"}
+    ]
     if similar:
         events.append({"event": "similar", "selectors": similar})
     return Step(
         "SYNTHESIZING",
         data={"retrieved_context": snippets, "known": known},
         events=events,
-        log=[("RESEARCH_COMPLETE", {"context_snippets": len(snippets)})],
+        log=[("RESEARCH_COMPLETE", {"context_snippets": len(snippets), "persona": "BABS"})],
     )
 
 
@@ -191,12 +193,11 @@ def _is_told(hit: dict[str, Any], about: set[str]) -> bool:
 
 async def synthesizing(ctx: Context) -> Step:
     """The target's persona writes the method: once greedily where examples prove it, else several candidates."""
-    brief, attempts = ctx.brief, ctx.record["attempts"]
+    brief, attempts, words = ctx.brief, ctx.record["attempts"], prompts.words(ctx.brief)
     attempt = len(attempts) + 1
-    told = prompts.words(brief)
-    seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], told)).value
+    seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], words)).value
     known = ctx.data.get("known", [])
-    form = approach.form_of(brief, told, slots=seen["slots"], known=known, before=attempts)
+    form = approach.form_of(brief, words, slots=seen["slots"], known=known, before=attempts)
     plan = approach.plan(brief, attempts, form=form, settings=ctx.services.settings)
     opening = prompts.opening(brief, form)
     context = [s["text"] for s in ctx.data.get("retrieved_context", [])]
@@ -225,7 +226,7 @@ async def synthesizing(ctx: Context) -> Step:
     reply = await ctx.services.mind.generate(request, ctx.on_token)
     copies = Counter(_source(text, brief, form, opening) for text in reply.texts)
     sources = list(copies)
-    used = len(context) - reply.dropped
+    told = {"context_used": len(context) - reply.dropped, "candidates": len(sources), "persona": request.persona}
     return Step(
         "VALIDATING",
         data={
@@ -234,8 +235,11 @@ async def synthesizing(ctx: Context) -> Step:
             "author": {**_author(request, reply), "form": form},
             "generated_artifact": sources[0],
         },
-        events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "code", "context_used": used, "candidates": len(sources)})],
+        events=[
+            {"event": "artifact", "kind": "code", "text": source, "attempt": attempt, "persona": request.persona}
+            for source in sources
+        ],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "code", **told})],
     )
 
 
@@ -247,7 +251,7 @@ def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
         "model_sha256": reply.model_sha256,
         "adapter": reply.adapter,
         "engine": reply.engine,
-        "prompt_sha256": finishing.digest(request.messages),
+        "prompt_sha256": finishing.digest([*request.messages, {"role": "assistant", "content": request.prefill}]),
         "seed": request.seed,
         "temperature": request.temperature,
         "candidates": len(reply.texts),
