@@ -82,9 +82,9 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
         record = _record(view, mandate, cycle_id, target, _persona(view, target, mandate.brief, default_persona), now)
         record["after"] = after
         cycles.open_cycle(view, cycle_id, record, [{"event": "accepted", "cycle_id": cycle_id}])
-        outbox.append(
-            view, line(record, "MISSION_ACCEPTED", now, {"selector": record["selector"], "target_oid": ref.hex})
-        )
+        told = {"selector": record["selector"], "target_oid": ref.hex}
+        own = {"asked_by": mandate.origin} if mandate.origin else {}
+        outbox.append(view, line(record, "MISSION_ACCEPTED", now, {**told, **own}))
     if mandate.request_id:
         cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
     return {"cycle_id": joined or cycle_id, "new": joined is None}
