@@ -17,8 +17,17 @@ def _source(expression):
     return f"def thrice(self, n):\n    return {expression}\n"
 
 
+FOUR = ["n + 4", "4 * n", "n * 4", "2 * n + 2 * n"]
+"""Candidates of another method, without an example: all but the first behave alike."""
+
+
+def _four(expression):
+    return f"def quadruple(self, n):\n    return {expression}\n"
+
+
 SECOND = {"state": "SYNTHESIZING", "match": r"\bthrice\b", "texts": [_source(item) for item in WRONG]}
-RULES = [writes("thrice", _source("n + 3"), times=1), SECOND]
+VOTED = {"state": "SYNTHESIZING", "match": r"\bquadruple\b", "texts": [_four(item) for item in FOUR]}
+RULES = [VOTED, writes("thrice", _source("n + 3"), times=1), SECOND]
 BRIEF = {
     "intent": WORDS,
     "parameters": [{"name": "n"}],
@@ -177,6 +186,17 @@ def test_events_name_who_made_what(run):
     """Each artifact's event names its persona: BRICK the plan, BABS what was found, the target's the code."""
     made = [(event["kind"], event["persona"]) for event in run.events if event["event"] == "artifact"]
     assert made == [("research_plan", "BRICK"), ("context", "BABS"), *[("code", "ROBIN")] * 5]
+
+
+def test_the_winner_of_a_vote_is_told(run, client):
+    """Without examples the largest group that behaves alike is installed, and the provenance says which and that it was a vote."""
+    reply = client.teach("quadruple", intent="give four times a number", parameters=[{"name": "n"}], args=[3])
+    assert (reply["status"], reply["result"], reply["source"]) == ("COMPLETE", 12, _four("4 * n"))
+    origin = run.explain(client, "quadruple")["provenance"]
+    told = {"attempt": 1, "candidate": 2, "candidates": 4, "refused": []}
+    assert origin["chosen"] == told
+    (vote,) = [run for run in origin["evidence"] if run["kind"] == "vote"]
+    assert (vote["candidates"], vote["alike"]) == (4, 3)
 
 
 FOUND = [
