@@ -175,3 +175,26 @@ def test_never_two_beats_at_once(tmp_path, until):
     assert max(seconds for _, seconds, rerun in ends if rerun) > 0.05
     for (before, _, _), (after, seconds, _) in pairwise(ends):
         assert after - timedelta(seconds=seconds) >= before
+
+
+def test_a_hopeless_method_holds_up_no_other(tmp_path, until):
+    """Of two methods that break their examples one a beat is repaired; the one that cannot be is tried once, not for ever."""
+    selectors = ("a_hopeless", "twice")
+    sources = {name: f"def {name}(self, n):\n    return n + 2\n" for name in selectors}
+    kernel = Kernel(tmp_path, [writes(name, sources[name]) for name in selectors], ATTEMPTS="1").start()
+    try:
+        with Client(kernel) as client:
+            for name in selectors:
+                _install(client, name, sources[name])
+                asked = {"command": "correct", "target_oid": "genesis_obj", "selector": name, "args": [5], "result": 10}
+                assert client.ask(asked)["status"] == "FAILED"
+        kernel.stop()
+        rules = [DECOMPOSE, writes("a_hopeless", sources["a_hopeless"]), writes("twice", GOOD)]
+        (tmp_path / "script.json").write_text(json.dumps(rules))
+        kernel.start(HEARTBEAT_SECONDS="0.2", SELF_MISSIONS="on")
+        beats = _beaten(kernel, until, 4)
+    finally:
+        kernel.stop()
+    assert [beat["repaired"] for beat in beats] == [None, "twice", None, None]
+    assert [row["selector"] for row in beats[-1]["failing"]] == ["a_hopeless"]
+    assert [(name, by) for name, by in _accepted(tmp_path) if by] == [(name, "heartbeat") for name in selectors]
