@@ -168,6 +168,11 @@ class TestShow:
                 "def f(self): pass",
             ),
             (
+                "explain",
+                {"provenance": {"chosen": {"attempt": 2, "candidate": 3, "candidates": 4, "refused": [{}, {}]}}},
+                "candidate 3 of 4 in attempt 2, 2 refused",
+            ),
+            (
                 "cycles",
                 {"cycles": [{"cycle_id": "c", "state": "VALIDATING", "awaiting": "approval", "attempts": []}]},
                 "waits for",
