@@ -13,7 +13,7 @@ from batos import codec
 from batos.errors import BadField, BadFrame, UnknownCommand
 from batos.fields import DocName, Kwargs, Name, OnTarget, Origin, Request, Schema, Selector, Target
 from batos.wire_cognition import Capabilities, Converse, Correct, Failures, Repair, Replay
-from batos.wire_image import AsOf, Changes, Diff, Explain, Grant, ImageWork, Revoke, Snapshot
+from batos.wire_image import AsOf, Bind, Changes, Diff, Explain, Grant, ImageWork, Revoke, Snapshot
 
 
 class Parameter(Schema):
@@ -294,6 +294,7 @@ COMMANDS: dict[str, type[Request]] = {
     "changes": Changes,
     "image": ImageWork,
     "models": Models,
+    "bind": Bind,
     "grant": Grant,
     "revoke": Revoke,
     "subscribe": Subscribe,

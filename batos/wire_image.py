@@ -44,6 +44,13 @@ class Limits(Schema):
     calls: Annotated[int, Field(gt=0, le=10_000)] | None = None
 
 
+class Bind(Request):
+    """Let a state of the PSM behave by another primitive."""
+
+    state: str
+    primitive: str
+
+
 class Grant(OnTarget):
     """Let methods send an object a primitive that reaches beyond their call."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 import statistics
 import time
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Figure:
         figure: What was measured, in words.
         value: The figure.
         bound: What it must reach; None for one that is only reported.
-        sense: Whether the bound is the least or the most that is right.
+        sense: Whether the bound is the least or the most that is right, or must be passed.
         unit: Of the value; empty for a ratio.
         note: What else to know: the absolute times, the peer.
     """
@@ -32,7 +33,7 @@ class Figure:
     figure: str
     value: float
     bound: float | None = None
-    sense: Literal["<=", ">="] = "<="
+    sense: Literal["<=", ">=", ">"] = "<="
     unit: str = ""
     note: str = ""
 
@@ -48,7 +49,8 @@ class Figure:
         """Whether it does; a figure that is only reported always holds."""
         if self.bound is None:
             return True
-        return self.value <= self.bound if self.sense == "<=" else self.value >= self.bound
+        compare = {"<=": operator.le, ">=": operator.ge, ">": operator.gt}[self.sense]
+        return bool(compare(self.value, self.bound))
 
     def plain(self) -> dict[str, Any]:
         """The figure as data for programs."""

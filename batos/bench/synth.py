@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from batos.client.sync import SyncClient
     from batos.settings import Settings
 
-FORMAT = 1
-"""Version of the lines in the results file."""
-
 _MISSION_SECONDS = 3600.0
 _DIRECT_TOKENS = 1024
 
@@ -55,7 +52,7 @@ def run(options: argparse.Namespace, tell: Tell) -> list[Figure]:
         left = [problem for problem in problems if problem.task not in done]
         answer = _direct if arm == "direct" else _missions
         for number, line in enumerate(answer(left, model, options.settings) if left else (), 1):
-            known.append({"format": FORMAT, "arm": arm, "model": model, **line})
+            known.append({"format": synth_totals.FORMAT, "arm": arm, "model": model, **line})
             if options.results is not None:
                 synth_totals.append(options.results, known[-1])
             verdict = "solved" if not line["loss"] else line["loss"]

@@ -8,11 +8,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from batos.bench.figures import Figure
+from batos.errors import BadField
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Line = dict[str, Any]
+
+FORMAT = 1
+"""Version of the lines in the results file."""
 
 BOUNDS = {
     ("qwen2.5-coder-0.5b", "qwen2.5-coder-0.5b"): 15.0,
@@ -22,13 +26,33 @@ BOUNDS = {
 """By how many points missions must beat the direct question, by the models of both."""
 
 _RESAMPLES = 10_000
+_ANOTHER = "Name another file with --results, or take it up with the version that wrote it."
 
 
 def read(file: Path | None) -> list[Line]:
-    """The lines of a results file; none where there is no file yet."""
+    """The lines of a results file; none where there is no file yet.
+
+    Raises:
+        BadField: A line is not of this version's format: its answers would be counted as what they are not.
+    """
     if file is None or not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [_line(text, f"line {n} of {file}") for n, text in enumerate(_texts(file), 1) if text.strip()]
+
+
+def _texts(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines()
+
+
+def _line(text: str, where: str) -> Line:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        raise BadField(f"{where} is not JSON", _ANOTHER) from None
+    given = line.get("format") if isinstance(line, dict) else None
+    if given != FORMAT:
+        raise BadField(f"{where} has the format {given!r}, and this version reads {FORMAT}", _ANOTHER)
+    return dict(line)
 
 
 def append(file: Path, line: Line) -> None:
@@ -73,7 +97,7 @@ def _solved(both: list[tuple[Line, Line]], model: str, direct_model: str) -> lis
         Figure(
             "difference", 100 * (mine - theirs) / n, bound, ">=", "points", f"95 % interval {low:+.1f} to {high:+.1f}"
         ),
-        Figure("lower end of its 95 % interval", low, clear, ">=", "points", "paired bootstrap"),
+        Figure("lower end of its 95 % interval", low, clear, ">", "points", "paired bootstrap"),
     ]
 
 

@@ -219,6 +219,7 @@ def explanation(reply: dict[str, Any]) -> RenderableType:
         ["wanted", brief.get("intent") or brief.get("selector")],
         ["written by", " ".join(str(author[key]) for key in ("model", "engine", "persona") if author.get(key))],
         ["prompt", f"sha256 {str(author.get('prompt_sha256', ''))[:16]}, seed {author.get('seed')}"],
+        ["chosen", _chosen(dict(origin.get("chosen") or {}))],
         ["from memory", ", ".join(map(str, origin.get("chunks") or [])) or "nothing"],
         ["no room for", ", ".join(map(str, origin.get("chunks_dropped") or []))],
         ["Guardian", f"{guardian.get('guardian', '')} {'; '.join(map(str, guardian.get('mends') or []))}".strip()],
@@ -231,6 +232,16 @@ def explanation(reply: dict[str, Any]) -> RenderableType:
     if origin.get("evidence"):
         parts.append(runs(origin["evidence"]))
     return Group(*parts, Text(""), source(str(reply.get("source", ""))))
+
+
+def _chosen(chosen: dict[str, Any]) -> str:
+    """Which candidate was installed, where there was a choice."""
+    if chosen.get("candidates", 1) < 2:
+        return ""
+    refused = len(chosen.get("refused") or [])
+    return (
+        f"candidate {chosen['candidate']} of {chosen['candidates']} in attempt {chosen['attempt']}, {refused} refused"
+    )
 
 
 def personas(reply: dict[str, Any]) -> RenderableType:

@@ -81,7 +81,8 @@ class JsonShow:
         self._print({"event": "translated", **fields, "request": translation.request})
         if translation.request is None:
             status = "UNCLEAR" if translation.kind == "unclear" else "OK"
-            self._print({"status": status, "kind": translation.kind, "question": translation.question})
+            by = {"persona": translation.persona} if translation.persona else {}
+            self._print({"status": status, "kind": translation.kind, "question": translation.question, **by})
 
     def started(self, request: Message) -> None:
         """Nothing: `translated` told it."""
@@ -142,7 +143,7 @@ class Show:
         request = translation.request
         if request is None:
             self._end()
-            mark = "? " if translation.kind == "unclear" else ""
+            mark = f"? {translation.persona}: " if translation.persona else ""
             self._say(f"{mark}{translation.question}", "yellow" if mark else "")
         elif translation.kind in ("teach", "send"):
             brief = request.get("mission_brief") or request

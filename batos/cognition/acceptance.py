@@ -9,10 +9,10 @@ from batos import codec
 from batos.cognition import schema
 from batos.errors import BadField
 from batos.image import cycles, laws, lookup, methods, outbox
-from batos.image.objects import UvmObject
 
 if TYPE_CHECKING:
     from batos.codec import Ref
+    from batos.image.objects import UvmObject
     from batos.image.store import View
 
 MENDING = ("correct", "repair")
@@ -82,9 +82,9 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
         record = _record(view, mandate, cycle_id, target, _persona(view, target, mandate.brief, default_persona), now)
         record["after"] = after
         cycles.open_cycle(view, cycle_id, record, [{"event": "accepted", "cycle_id": cycle_id}])
-        outbox.append(
-            view, line(record, "MISSION_ACCEPTED", now, {"selector": record["selector"], "target_oid": ref.hex})
-        )
+        told = {"selector": record["selector"], "target_oid": ref.hex}
+        own = {"asked_by": mandate.origin} if mandate.origin else {}
+        outbox.append(view, line(record, "MISSION_ACCEPTED", now, {**told, **own}))
     if mandate.request_id:
         cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
     return {"cycle_id": joined or cycle_id, "new": joined is None}
@@ -181,14 +181,6 @@ def _persona(view: View, target: UvmObject, brief: dict[str, Any], default: str)
     found = lookup.find(target, "codex")
     named = found.value.get("persona") if found is not None and isinstance(found.value, dict) else None
     return str(named or default).upper()
-
-
-def state_behaviour(view: View, state: str) -> str:
-    """Name the primitive in the slot `_process_synthesis_` of a state's prototype."""
-    prototypes = view.resolve("psm_prototypes_obj")
-    prototype = prototypes._slots.get(state)
-    behaviour = prototype._slots.get("_process_synthesis_") if isinstance(prototype, UvmObject) else None
-    return behaviour.name if isinstance(behaviour, methods.Primitive) else repr(behaviour)
 
 
 def line(record: dict[str, Any], event_type: str, now: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -133,6 +133,7 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
 
 
 def _install(view: View, ctx: Context) -> int:
+    _check_evidence(ctx)
     brief, verdict, record = ctx.brief, ctx.data["verdict"], ctx.record
     target = view.get(ctx.target)
     installed = methods.install(
@@ -179,6 +180,7 @@ def provenance(ctx: Context) -> dict[str, Any]:
         "chunks": chunks[:used],
         "chunks_dropped": chunks[used:],
         "attempts": record["attempts"],
+        "chosen": ctx.data.get("chosen", {}),
         "guardian": {key: ctx.data["verdict"][key] for key in ("guardian", "mends", "warnings")},
         "evidence": ctx.data.get("evidence", []),
         "approved_by": record.get("approved"),

@@ -36,7 +36,7 @@ from batos.errors import (
     UnknownTarget,
     to_wire,
 )
-from batos.image import cycles
+from batos.image import cycles, machine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -303,18 +303,18 @@ class Orchestrator:
 
     async def _run_state(self, record: Record, meter: Meter) -> Step:
         state = record["state"]
-        await self._pause(state)
-        name = (await self._services.image.read(acceptance.state_behaviour, state)).value
+        name = (await self._services.image.read(machine.behaviour, state)).value
         if name not in STATES:
             raise ModelError(
                 f"The state {state} has the behaviour {name!r}, which this kernel does not have",
-                "Set it back to its primitive.",
+                f"Set the slot {state} of {machine.HOLDER} to a prototype of that state, or `bind` it.",
             )
         left = self._services.settings.cycle_seconds - record["elapsed"]
         context = Context(meter.on(self._services), record, lambda text: self._token(record["cycle_id"], text))
         try:
             # An end is never cut short: what is left is one call and one transaction.
             async with asyncio.timeout(None if state in ("COMPLETE", "FAILED") else max(0.0, left)):
+                await self._pause(state)
                 step = await self._unconflicted(STATES[name], context)
         except TimeoutError:
             raise DeadlineExceeded(

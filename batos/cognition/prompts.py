@@ -169,11 +169,9 @@ def _examples(brief: briefs.Brief) -> list[str]:
     lines = []
     for example in briefs.examples(brief)[:6]:
         for step in example.get("steps") or [example]:
-            call = show_call(brief["selector"], step.get("args", []), step.get("kwargs", {}))
-            if step.get("error"):
-                lines.append(f"- {call} raises {step['error']}")
-            elif "result" in step:
-                lines.append(f"- {call} gives {shown(step['result'], 500)}")
+            must = _must(step)
+            if must:
+                lines.append(f"- {show_call(brief['selector'], step.get('args', []), step.get('kwargs', {}))} {must}")
     if lines:
         return ["It must hold:", *lines]
     if brief.get("args") or brief.get("kwargs"):
@@ -181,6 +179,17 @@ def _examples(brief: briefs.Brief) -> list[str]:
             f"It will be called as {show_call('self.' + brief['selector'], brief.get('args', []), brief.get('kwargs', {}))}"
         ]
     return []
+
+
+def _must(step: dict[str, Any]) -> str:
+    """What one call of an example must do, and leave in the object's slots."""
+    done = []
+    if step.get("error"):
+        done.append(f"raises {step['error']}")
+    elif "result" in step:
+        done.append(f"gives {shown(step['result'], 500)}")
+    slots = ", ".join(f"self.{name} = {shown(value, 500)}" for name, value in (step.get("slots") or {}).items())
+    return " and ".join([*done, f"leaves {slots}"] if slots else done)
 
 
 def _findings(findings: list[dict[str, Any]]) -> list[str]:

@@ -90,6 +90,11 @@ class Translation:
     question: str = ""
     source: Source = "rules"
 
+    @property
+    def persona(self) -> str:
+        """Who asks back: ALFRED, where a mission is unclear; else nobody."""
+        return "ALFRED" if self.kind == "unclear" else ""
+
 
 def certain(text: str, known: list[Capability], target: Any) -> Translation | None:
     """Translate words that leave nothing to a model: a mission that tells all, a capability that fits; else None."""

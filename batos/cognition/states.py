@@ -1,7 +1,7 @@
 """The seven states of the Prototypal State Machine: what each does with a cycle.
 
-Each state's prototype in the image names one of these functions in its slot `_process_synthesis_`. Which state may
-follow which is a fixed table: whatever a state answers, the orchestrator holds it to `NEXT`.
+Each state's prototype in the image names one of these functions in its slot `_process_synthesis_`; `batos.image.machine` has
+which it may have. Which state may follow which is a fixed table: whatever a state answers, the orchestrator holds it to `NEXT`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batos.cognition.portrait import codex_of, self_portrait, telling_words
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
 from batos.cognition.validating import still_right, validating
-from batos.image import dispatch
+from batos.image import dispatch, machine
 from batos.memory import catalog
 from batos.memory.words import words_of
 from batos.mind.protocol import GenerateReply, GenerateRequest
@@ -48,6 +48,7 @@ a deck of cards» all weight is on «method». Hence what is shown shares tellin
 _LIKE = 0.6
 """Likeness from which a text needs no words in common with the mission; score from which one word is enough."""
 _SNIPPETS_A_QUERY = 2
+_QUERY_CHARACTERS = 200
 _KNOWN_METHODS = 6
 _SHARED = 2
 _SIMILAR = 3
@@ -98,12 +99,21 @@ async def decomposing(ctx: Context) -> Step:
         ),
         ctx.on_token,
     )
-    queries = _queries(reply.texts[0]) or [prompts.words(ctx.brief)]
+    return _planned(_queries(reply.texts[0]) or [prompts.words(ctx.brief)], persona="BRICK", form=reply.form)
+
+
+async def decomposing_by_words(ctx: Context) -> Step:
+    """The mission's own words are the query: no model is asked."""
+    return _planned([prompts.words(ctx.brief)[:_QUERY_CHARACTERS]])
+
+
+def _planned(queries: list[str], **told: str) -> Step:
+    by = {name: value for name, value in told.items() if name == "persona"}
     return Step(
         "DELEGATING",
         data={"research_plan": queries},
-        events=[{"event": "artifact", "kind": "research_plan", "queries": queries}],
-        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries, "form": reply.form})],
+        events=[{"event": "artifact", "kind": "research_plan", "queries": queries, **by}],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "research_plan", "queries": queries, **told})],
     )
 
 
@@ -112,7 +122,11 @@ def _queries(text: str) -> list[str]:
         found = json.loads(text)
     except ValueError:
         return []
-    return [q.strip()[:200] for q in found if isinstance(q, str) and q.strip()][:3] if isinstance(found, list) else []
+    return (
+        [q.strip()[:_QUERY_CHARACTERS] for q in found if isinstance(q, str) and q.strip()][:3]
+        if isinstance(found, list)
+        else []
+    )
 
 
 async def delegating(ctx: Context) -> Step:
@@ -132,14 +146,16 @@ async def delegating(ctx: Context) -> Step:
     known = [line for line in signatures if line.partition("(")[0] in near]
     snippets = _snippets([found["results"] for found in hits], telling_words(wanted))
     similar = near[:_SIMILAR]
-    events: list[dict[str, Any]] = [{"event": "artifact", "kind": "context", "snippets": len(snippets)}]
+    events: list[dict[str, Any]] = [
+        {"event": "artifact", "kind": "context", "snippets": len(snippets), "persona": "BABS"}
+    ]
     if similar:
         events.append({"event": "similar", "selectors": similar})
     return Step(
         "SYNTHESIZING",
         data={"retrieved_context": snippets, "known": known},
         events=events,
-        log=[("RESEARCH_COMPLETE", {"context_snippets": len(snippets)})],
+        log=[("RESEARCH_COMPLETE", {"context_snippets": len(snippets), "persona": "BABS"})],
     )
 
 
@@ -178,12 +194,11 @@ def _is_told(hit: dict[str, Any], about: set[str]) -> bool:
 
 async def synthesizing(ctx: Context) -> Step:
     """The target's persona writes the method: once greedily where examples prove it, else several candidates."""
-    brief, attempts = ctx.brief, ctx.record["attempts"]
+    brief, attempts, words = ctx.brief, ctx.record["attempts"], prompts.words(ctx.brief)
     attempt = len(attempts) + 1
-    told = prompts.words(brief)
-    seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], told)).value
+    seen = (await ctx.services.image.read(self_portrait, ctx.target, ctx.record["persona"], words)).value
     known = ctx.data.get("known", [])
-    form = approach.form_of(brief, told, slots=seen["slots"], known=known, before=attempts)
+    form = approach.form_of(brief, words, slots=seen["slots"], known=known, before=attempts)
     plan = approach.plan(brief, attempts, form=form, settings=ctx.services.settings)
     opening = prompts.opening(brief, form)
     context = [s["text"] for s in ctx.data.get("retrieved_context", [])]
@@ -212,7 +227,12 @@ async def synthesizing(ctx: Context) -> Step:
     reply = await ctx.services.mind.generate(request, ctx.on_token)
     copies = Counter(_source(text, brief, form, opening) for text in reply.texts)
     sources = list(copies)
-    used = len(context) - reply.dropped
+    told = {
+        "context_used": len(context) - reply.dropped,
+        "context_dropped": reply.dropped,
+        "candidates": len(sources),
+        "persona": request.persona,
+    }
     return Step(
         "VALIDATING",
         data={
@@ -221,18 +241,11 @@ async def synthesizing(ctx: Context) -> Step:
             "author": {**_author(request, reply), "form": form},
             "generated_artifact": sources[0],
         },
-        events=[{"event": "artifact", "kind": "code", "text": source, "attempt": attempt} for source in sources],
-        log=[
-            (
-                "ARTIFACT_GENERATED",
-                {
-                    "artifact_type": "code",
-                    "context_used": used,
-                    "context_dropped": reply.dropped,
-                    "candidates": len(sources),
-                },
-            )
+        events=[
+            {"event": "artifact", "kind": "code", "text": source, "attempt": attempt, "persona": request.persona}
+            for source in sources
         ],
+        log=[("ARTIFACT_GENERATED", {"artifact_type": "code", **told})],
     )
 
 
@@ -244,7 +257,7 @@ def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
         "model_sha256": reply.model_sha256,
         "adapter": reply.adapter,
         "engine": reply.engine,
-        "prompt_sha256": finishing.digest(request.messages),
+        "prompt_sha256": finishing.digest([*request.messages, {"role": "assistant", "content": request.prefill}]),
         "seed": request.seed,
         "temperature": request.temperature,
         "candidates": len(reply.texts),
@@ -265,6 +278,7 @@ StateFunction = Callable[[Context], Awaitable[Step]]
 STATES: dict[str, StateFunction] = {
     "psm.idle": idle,
     "psm.decomposing": decomposing,
+    machine.WORDS: decomposing_by_words,
     "psm.delegating": delegating,
     "psm.synthesizing": synthesizing,
     "psm.validating": validating,

@@ -32,6 +32,8 @@ class _Passed:
     verdict: Verdict
     needs: list[str]
     mends: list[str]
+    place: int = 1
+    """Which of the attempt's candidates it is, from 1."""
 
 
 Finding = briefs.Finding
@@ -40,28 +42,29 @@ Finding = briefs.Finding
 async def validating(ctx: Context) -> Step:
     """Audit and try each candidate; of those that pass one goes on, else the best finding goes back."""
     passed: list[_Passed] = []
-    copies: list[int] = []
     findings: list[Finding] = []
     sources = ctx.data["candidates"]
     # A cycle of an older build has not counted them.
-    for source, times in zip(sources, ctx.data.get("copies") or [1] * len(sources), strict=True):
+    copies = ctx.data.get("copies") or [1] * len(sources)
+    for place, source in enumerate(sources, 1):
         checked = await _check(ctx, source)
         if isinstance(checked, _Passed):
+            checked.place = place
             passed.append(checked)
-            copies.append(times)
         else:
-            findings.append(checked)
+            findings.append({**checked, "candidate": place})
     if not passed:
         return _repair(ctx, findings)
     chosen = passed[0]
     if len(passed) > 1:
         inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
-        place, record = await vote(ctx, [item.audit.source for item in passed], inputs, copies)
-        chosen = passed[place]
+        votes = [copies[item.place - 1] for item in passed]
+        best, record = await vote(ctx, [item.audit.source for item in passed], inputs, votes)
+        chosen = passed[best]
         if record is not None:
             chosen.verdict.evidence.append(record)
     before = (await ctx.services.image.read(dispatch.look, ctx.target, ctx.brief["selector"])).value.source
-    return _step(ctx, chosen, _diff(before, chosen.audit.source))
+    return _step(ctx, chosen, findings, _diff(before, chosen.audit.source))
 
 
 async def _check(ctx: Context, source: str) -> _Passed | Finding:
@@ -158,7 +161,7 @@ def _diff(before: str, after: str) -> str:
     return "".join(lines)
 
 
-def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
+def _step(ctx: Context, chosen: _Passed, findings: list[Finding], diff: str) -> Step:
     audit, verdict = chosen.audit, chosen.verdict
     mends = chosen.mends
     data = {
@@ -175,6 +178,12 @@ def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
         },
         "evidence": verdict.evidence,
         "needs": chosen.needs,
+        "chosen": {
+            "attempt": len(ctx.record["attempts"]) + 1,
+            "candidate": chosen.place,
+            "candidates": len(ctx.data["candidates"]),
+            "refused": [{"candidate": item["candidate"], "finding": item["finding"]} for item in findings],
+        },
     }
     log = [("VALIDATION_SUCCESS", {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)})]
     asks = ctx.services.settings.approvals == "on" or ctx.record["brief"].get("approve", False)
@@ -188,7 +197,8 @@ def _repair(ctx: Context, findings: list[Finding]) -> Step:
     """Send the cycle back with what was found, or end it when the attempts are used up."""
     best = max(findings, key=briefs.rank)
     number = len(ctx.record["attempts"]) + 1
-    attempts = [*ctx.record["attempts"], {"n": number, **best}]
+    author = {"author": ctx.data["author"]} if ctx.data.get("author") else {}
+    attempts = [*ctx.record["attempts"], {"n": number, **best, **author}]
     event = {"event": "attempt", "n": number, "finding": best["finding"]}
     log = [("VALIDATION_FAILURE", {"error": best["finding"], "attempt": number})]
     if ctx.record["kind"] == "install" or number >= ctx.services.settings.attempts:

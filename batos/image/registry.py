@@ -19,7 +19,7 @@ from ZODB.blob import Blob
 from batos.codec import Ref
 from batos.errors import BadField, NotAllowed, UnknownTarget
 from batos.fields import is_oid_text
-from batos.image import grants, methods, senders
+from batos.image import grants, machine, methods, senders
 from batos.image.genesis import PRIMORDIAL
 from batos.image.methods import MethodVersion, Primitive
 from batos.image.objects import UvmObject, own
@@ -167,11 +167,13 @@ def put(obj: UvmObject, slots: dict[str, Any]) -> None:
     """Set data slots from values in stored form.
 
     Raises:
-        BadField: A slot's name or value is wrong, or the slot holds a method.
+        BadField: A slot's name or value is wrong, or the slot holds a method; or what is to be a state's prototype is none.
         NotAllowed: The slot holds a primitive.
     """
     for slot, value in slots.items():
         _check_slot(obj, slot)
+        if machine.is_place(obj, slot):
+            machine.check(slot, value)
         try:
             setattr(obj, slot, value)
         except Unstorable as error:
@@ -241,6 +243,8 @@ def _remove_slot(obj: UvmObject, slot: str) -> None:
         raise UnknownTarget(f"{obj!r} has no slot `{slot}` of its own")
     if slot == "parents":
         raise BadField("An object keeps its parents", "Set `parents` to other objects instead.")
+    if machine.is_place(obj, slot):
+        raise NotAllowed(f"`{slot}` is a state of the system", "Set it to another prototype instead.")
     _check_slot(obj, slot)
     delattr(obj, slot)
 

@@ -18,6 +18,7 @@ from batos.kernel.grant_commands import GrantCommands
 from batos.kernel.image_commands import ImageCommands
 from batos.kernel.memory_commands import MemoryCommands
 from batos.kernel.model_commands import ModelCommands
+from batos.kernel.state_commands import StateCommands
 from batos.kernel.time_commands import TimeCommands
 from batos.memory import catalog
 
@@ -41,6 +42,7 @@ _GROUPS: tuple[type[Group], ...] = (
     ImageCommands,
     MemoryCommands,
     ModelCommands,
+    StateCommands,
     TimeCommands,
 )
 """Further commands, each group in a module of its own (`kernel/<group>_commands.py`)."""

@@ -44,6 +44,7 @@ class Heartbeat:
         self._last: Row = {}
         self._beats = 0
         self._reached = ("", "")
+        self._mended: set[tuple[str, str, int]] = set()
 
     def statistics(self) -> Row:
         """How many beats there were, and what the last one found."""
@@ -74,8 +75,10 @@ class Heartbeat:
         if not found.get("cut_short"):
             found["retried"] = await self._retry()
             found |= await self._tidy()
-        if found["failing"] and self._uvm.settings.self_missions == "on":
-            found["repaired"] = await self._repair(found["failing"][0])
+        ill = next((row for row in found["failing"] if _named(row) not in self._mended), None)
+        if ill is not None and self._uvm.settings.self_missions == "on":
+            self._mended.add(_named(ill))
+            found["repaired"] = await self._repair(ill)
         found["seconds"] = round(time.monotonic() - began, 3)
         self._beats, self._last = self._beats + 1, found
         await self._uvm.log(
@@ -205,6 +208,10 @@ def _is_open(view: View, record: Row) -> bool:
         return dispatch.look(view, record["target"], record["selector"]).kind == "missing"
     except BatosError:
         return False
+
+
+def _named(failing: Row) -> tuple[str, str, int]:
+    return failing["target"], failing["selector"], failing["version"]
 
 
 def _of(method: Row) -> Row:

@@ -110,6 +110,7 @@ def shown(record: Record) -> Record:
         "selector": record["selector"],
         "target": record["target"],
         "persona": record["persona"],
+        "asked_by": record.get("origin") or "requester",
         "started": record["started"],
         "updated": record["updated"],
         "seconds": round(record["elapsed"], 3),

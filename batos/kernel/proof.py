@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batos import plain
-from batos.cognition import acceptance
 from batos.cognition.acceptance import Mandate
 from batos.cognition.orchestrator import Orchestrator
 from batos.cognition.states import STATES
 from batos.errors import Busy, ImageReadOnly, ModelError
-from batos.image import genesis, migrations, registry
+from batos.image import genesis, machine, migrations, registry
 from batos.image.store import Image
 from batos.memory.service import FractalMemory
 from batos.testing.scripted import ScriptedMind
@@ -139,7 +138,7 @@ def _look(view: View) -> None:
     for name in genesis.PRIMORDIAL:
         view.resolve(name)
     for state in genesis.STATES:
-        behaviour = acceptance.state_behaviour(view, state)
+        behaviour = machine.behaviour(view, state)
         if behaviour not in STATES:
             raise ModelError(f"The state {state} has the behaviour {behaviour!r}, which this kernel does not have")
 

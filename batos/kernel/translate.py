@@ -32,7 +32,7 @@ class KernelTranslator:
 
         Returns:
             `kind`, `request` (None where there is none), `question`, and `source`: memory, model or rules; with
-            `notice` where a rule stood in for a model.
+            `persona`, who asks back, and `notice` where a rule stood in for a model.
         """
         seen = (await self._image.read(_portrait, request.target_oid, request.text)).value
         target = request.target_oid
@@ -64,7 +64,8 @@ class KernelTranslator:
 
 
 def _shown(found: Translation) -> dict[str, Any]:
-    return {"kind": found.kind, "request": found.request, "question": found.question, "source": found.source}
+    told = {"kind": found.kind, "request": found.request, "question": found.question, "source": found.source}
+    return {**told, "persona": found.persona} if found.persona else told
 
 
 def _portrait(view: View, target: Any, words: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from batos.bench import mbpp, synth, synth_totals
+from batos.errors import BadField
 from batos.settings import Settings
 
 ROWS = [
@@ -99,6 +100,36 @@ class TestTotals:
         assert "1 wrong" in told["m asked once, solved"].note
         assert told["difference"].value == 100
         assert synth_totals.figures(lines, "other", "m") == []
+
+    def test_an_interval_that_touches_zero_is_not_clear_of_it(self):
+        """The lower end of the interval must be above zero; zero itself does not hold."""
+        model = "qwen2.5-coder-0.5b"
+
+        def lower(won):
+            """The lower end, of 20 problems that the direct question lost."""
+            common = {"model": model, "tokens": 1, "seconds": 1.0}
+            lines = [{**common, "arm": "direct", "task": n, "loss": "wrong"} for n in range(20)]
+            lines += [{**common, "arm": "mission", "task": n, "loss": "" if n < won else "trial"} for n in range(20)]
+            told = {figure.figure: figure for figure in synth_totals.figures(lines, model, model)}
+            return told["lower end of its 95 % interval"]
+
+        assert (lower(1).value, lower(1).holds, lower(1).must) == (0, False, "> 0 points")
+        assert lower(20).value > 0
+        assert lower(20).holds
+
+    @pytest.mark.parametrize("line", ['{"format": 2, "task": 1}', '{"task": 1}', "[1]", '{"format": 1, "ta'])
+    def test_results_of_another_format_are_refused(self, tmp_path, data, line):
+        """A results file with a line of another format, or one that is broken, is refused by name and number; it stays as it is."""
+        file = tmp_path / "results.jsonl"
+        text = f'{{"format": 1, "arm": "direct", "model": "m", "task": 1}}\n{line}\n'
+        file.write_text(text)
+        parser = argparse.ArgumentParser()
+        synth.arguments(parser)
+        options = parser.parse_args(["--data", str(data), "--results", str(file), "--model", "m"])
+        options.settings = Settings(home=tmp_path)
+        with pytest.raises(BadField, match=r"line 2 of .*results\.jsonl"):
+            synth.run(options, lambda text: None)
+        assert file.read_text() == text
 
 
 def test_the_whole_way(data, tmp_path):

@@ -168,6 +168,11 @@ class TestShow:
                 "def f(self): pass",
             ),
             (
+                "explain",
+                {"provenance": {"chosen": {"attempt": 2, "candidate": 3, "candidates": 4, "refused": [{}, {}]}}},
+                "candidate 3 of 4 in attempt 2, 2 refused",
+            ),
+            (
                 "cycles",
                 {"cycles": [{"cycle_id": "c", "state": "VALIDATING", "awaiting": "approval", "attempts": []}]},
                 "waits for",
@@ -213,7 +218,11 @@ class TestShow:
         show.translated("x", Translation(kind="unclear", question="Which?"))
         show.failed(Unreachable("nobody"))
         lines = console.file.getvalue().splitlines()
-        assert lines[:3] == ["→ greet(name)  (teach, by rules)", "→ greet('Ada', n=2)  (send, by rules)", "? Which?"]
+        assert lines[:3] == [
+            "→ greet(name)  (teach, by rules)",
+            "→ greet('Ada', n=2)  (send, by rules)",
+            "? ALFRED: Which?",
+        ]
         assert "puter.sh" in lines[-1]
 
     def test_the_live_line_leaves_the_result(self) -> None:
@@ -248,6 +257,7 @@ class TestJson:
         assert [line.get("event") or line["status"] for line in lines] == [
             *("notice", "translated", "UNCLEAR", "accepted", "OK", "ERROR")
         ]
+        assert lines[2] == {"status": "UNCLEAR", "kind": "unclear", "question": "Which?", "persona": "ALFRED"}
         assert lines[4]["result"] == [1, {"oid": "0" * 16}]
         assert lines[5]["error"]["type"] == "Unreachable"
         assert "id" not in lines[3]

@@ -67,3 +67,61 @@ def test_a_waiting_cycle_can_be_cancelled(asking):
         with Client(asking) as other:
             other.ask({"command": "cancel", "cycle_id": cycle_id})
         assert client.last_word(number)["error"]["type"] == "Cancelled"
+
+
+FIRST = "def half(self, n):\n    return n // 2\n"
+EDITED = "def half(self, n):\n    return n / 2\n"
+DIFF = "--- active\n+++ new\n@@ -1,2 +1,2 @@\n def half(self, n):\n-    return n // 2\n+    return n / 2\n"
+
+
+def _edit(source, result, name):
+    request = {"command": "install", "target_oid": "genesis_obj", "selector": "half", "source": source}
+    return {**request, "examples": [{"args": [5], "result": result}], "request_id": name}
+
+
+def _decide(kernel, cycle_id, verdict):
+    with Client(kernel) as other:
+        assert other.ask({"command": "approve", "cycle_id": cycle_id, "verdict": verdict})["status"] == "OK"
+
+
+def _versions(client):
+    asked = {"command": "history", "target_oid": "genesis_obj", "selector": "half"}
+    return [row["source"] for row in client.ask(asked).get("versions", [])]
+
+
+@pytest.mark.parametrize("verdict", ["install", "reject"])
+def test_an_edit_of_own_source_waits_with_its_diff(asking, verdict):
+    """The Architect's own source waits too, with the difference to what is there and its runs, over a restart, for the verdict."""
+    with Client(asking) as client:
+        number = client.send(_edit(FIRST, 2, "first"))
+        cycle_id, event = _until_asked(client, number)
+        assert event["diff"] == "--- active\n+++ new\n@@ -0,0 +1,2 @@\n+def half(self, n):\n+    return n // 2\n"
+        _decide(asking, cycle_id, "install")
+        assert client.last_word(number)["version"] == 1
+        cycle_id, event = _until_asked(client, client.send(_edit(EDITED, 2.5, "second")))
+        assert (event["source"], event["diff"]) == (EDITED, DIFF)
+        (run,) = event["evidence"]
+        assert (run["args"], run["expected"], run["got"], run["passed"]) == (
+            [5],
+            {"result": 2.5},
+            {"result": 2.5},
+            True,
+        )
+        assert client.call("half", 5)["result"] == 2
+    asking.stop()
+    asking.start()
+    with Client(asking) as client:
+        assert client.ask({"command": "cycle", "cycle_id": cycle_id})["awaiting"] == "approval"
+        assert (client.call("half", 5)["result"], _versions(client)) == (2, [FIRST])
+        number = client.send(_edit(EDITED, 2.5, "second"))
+        joined, again = _until_asked(client, number)
+        assert (joined, again["diff"], again["evidence"]) == (cycle_id, DIFF, event["evidence"])
+        _decide(asking, cycle_id, verdict)
+        word = client.last_word(number)
+        if verdict == "install":
+            assert (word["status"], word["version"], _versions(client)) == ("COMPLETE", 2, [FIRST, EDITED])
+            told = client.ask({"command": "explain", "target_oid": "genesis_obj", "selector": "half"})
+            assert (told["provenance"]["origin"], bool(told["provenance"]["approved_by"])) == ("architect", True)
+        else:
+            assert (word["status"], word["error"]["type"], _versions(client)) == ("FAILED", "Cancelled", [FIRST])
+        assert client.call("half", 5)["result"] == (2.5 if verdict == "install" else 2)

@@ -168,7 +168,7 @@ class TestSnapshots:
 
 
 def test_others_than_operators_may_look_but_not_touch(tmp_path):
-    """A key without the role reads the past; undo, naming, the change log and the image's work are NotAllowed."""
+    """A key without the role reads the past; undo, naming, the change log, binding states and the image's work are NotAllowed."""
     kernel = Kernel(tmp_path).start()
     try:
         authorized = tmp_path / "keys" / "authorized" / "client.key"
@@ -181,6 +181,7 @@ def test_others_than_operators_may_look_but_not_touch(tmp_path):
             refused = [
                 {"command": "undo"},
                 {"command": "changes"},
+                {"command": "bind", "state": "DECOMPOSING", "primitive": "psm.decomposing.words"},
                 {"command": "snapshot", "name": "mine"},
                 *({"command": "image", "action": action} for action in ("check", "pack", "census", "statistics")),
             ]
