@@ -47,6 +47,11 @@ class BenchWorld:
         del ref
         self.slots[name] = value
 
+    def made(self, ref: Ref) -> bool:
+        """It makes none."""
+        del ref
+        return False
+
     def savepoint(self) -> object:
         """Give a mark."""
         return dict(self.slots)

@@ -168,6 +168,10 @@ class Overlay:
             )
         self.writes.setdefault(ref, {})[name] = value
 
+    def made(self, ref: Ref) -> bool:
+        """Tell whether this call made the object."""
+        return ref in self.born
+
     def savepoint(self) -> tuple[Writes, dict[Ref, Newborn]]:
         """Give a mark that `restore` takes the writes and the new objects back to."""
         return {ref: dict(slots) for ref, slots in self.writes.items()}, dict(self.born)

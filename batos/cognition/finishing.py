@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
-from batos.cognition.services import Context, Step
+from batos.cognition.reach import reach_of
+from batos.cognition.services import Context, LogLine, Step
 from batos.cognition.trial import show_call
-from batos.errors import CodeError, ModelError, to_wire
+from batos.errors import CodeError, ModelError, PolicyViolation, to_wire
 from batos.image import cycles, methods
 from batos.memory import catalog
 
@@ -32,7 +33,10 @@ async def complete(ctx: Context) -> Step:
     overlay = Overlay(ctx.services.image)
     outcome: dict[str, Any] = {}
     if proceed:
-        overlay, outcome = await _proceed(ctx)
+        try:
+            overlay, outcome = await _proceed(ctx)
+        except PolicyViolation as error:
+            return _stopped(ctx, error)
     elif ctx.data.get("needs") and ctx.record["proceed"]:
         outcome = {"needs": ctx.data["needs"]}
 
@@ -54,6 +58,17 @@ async def complete(ctx: Context) -> Step:
         ("FINAL_OUTCOME", {"outcome": "COMPLETE"}),
     ]
     return Step(None, log=log, effect=effect, last_word=last_word)
+
+
+def _stopped(ctx: Context, error: PolicyViolation) -> Step:
+    """End a mission whose method, right as its trial was, changes what is beyond its reach when it is really sent."""
+    number = len(ctx.record["attempts"]) + 1
+    found = {"source": ctx.data["generated_artifact"], "finding": error.message, "kind": "policy"}
+    attempt = {"n": number, **found, "runs": len(ctx.data.get("evidence", []))}
+    changes = {"attempts": [*ctx.record["attempts"], attempt], "error": to_wire(error), "failed_in": "COMPLETE"}
+    event = {"event": "attempt", "n": number, "finding": error.message}
+    log: list[LogLine] = [("VALIDATION_FAILURE", {"error": error.message, "attempt": number})]
+    return Step("FAILED", changes=changes, events=[event], log=log)
 
 
 async def understood(ctx: Context, looked: dispatch.Looked) -> Step:
@@ -125,7 +140,10 @@ async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
             brief.get("args", []),
             brief.get("kwargs", {}),
             source=ctx.data.get("generated_artifact"),
+            reach=await reach_of(ctx),
         )
+    except PolicyViolation:
+        raise
     except CodeError as error:
         return Overlay(image), {"call_error": to_wire(error)}
     said = {"output": outcome.output} if outcome.output else {}

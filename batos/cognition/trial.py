@@ -10,7 +10,7 @@ from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
 from batos.cognition.compare import same
-from batos.errors import BatosError, CodeError, MethodError, UnknownTarget
+from batos.errors import BatosError, CodeError, MethodError, PolicyViolation, UnknownTarget
 from batos.plain import shown
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.cognition.services import Runner
     from batos.image.store import Image
+    from batos.sandbox.world import Outcome, Reach
 
 
 @dataclass(slots=True)
@@ -29,12 +30,14 @@ class Verdict:
         finding: What went wrong first, for people and for the model; empty when it passed.
         evidence: One plain record for each run.
         kind_wanted: The type that the result should have been made of, where only its type was wrong.
+        beyond: Whether it changed what is beyond its reach.
     """
 
     passed: bool
     finding: str = ""
     evidence: list[dict[str, Any]] = field(default_factory=list)
     kind_wanted: str = ""
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ class Duties:
     active: str = ""
 
 
+class _Beyond(Exception):
+    """A candidate changed what is beyond its reach; the text says what, and what to do instead."""
+
+
 class Trial:
     """Runs candidates of one mission.
 
@@ -65,6 +72,7 @@ class Trial:
         duties: What the method must keep to besides.
         at: The moment whose state it runs on; None takes what is there now.
         capabilities: Runs the primitives that objects may be granted, by name.
+        reach: What a candidate may change besides its object; None does not hold it to anything.
     """
 
     def __init__(
@@ -77,8 +85,10 @@ class Trial:
         *,
         at: str | None = None,
         capabilities: Capabilities | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._at = at
+        self._reach = reach
         self._capabilities = capabilities
         self._duties = duties or Duties()
         self._image = image
@@ -86,6 +96,22 @@ class Trial:
         self._target = target
         self._brief = brief
         self._selector = str(brief["selector"])
+
+    async def _make(
+        self,
+        overlay: Overlay,
+        receiver: Ref,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        source: str,
+        reach: Reach | None = None,
+    ) -> Outcome:
+        """Make one call of a source."""
+        call = overlay, receiver, self._selector, args, kwargs
+        try:
+            return await self._sandbox.call(*call, source=source, fixed=True, reach=reach)
+        except PolicyViolation as error:
+            raise _Beyond(f"{error.message}. {error.hint}") from None
 
     async def run(self, source: str, *, proceed: bool, must_change: bool = False) -> Verdict:
         """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with.
@@ -95,7 +121,15 @@ class Trial:
             proceed: Whether the brief's call is to be made.
             must_change: Whether a call without examples must change its object.
         """
-        verdict = Verdict(passed=True)
+        evidence: list[dict[str, Any]] = []
+        try:
+            return await self._run(source, evidence, proceed=proceed, must_change=must_change)
+        except _Beyond as beyond:
+            evidence.append({"kind": "beyond its reach", "message": str(beyond), "passed": False})
+            return Verdict(passed=False, finding=str(beyond), evidence=evidence, beyond=True)
+
+    async def _run(self, source: str, evidence: list[dict[str, Any]], *, proceed: bool, must_change: bool) -> Verdict:
+        verdict = Verdict(passed=True, evidence=evidence)
         # Reading examples off long words takes its time: not on the loop.
         told = await asyncio.to_thread(briefs.examples, self._brief)
         law = [{**example, "kind": "law"} for example in self._duties.examples]
@@ -130,9 +164,7 @@ class Trial:
         args, kwargs = step.get("args", []), step.get("kwargs", {})
         got: dict[str, Any] = {}
         try:
-            outcome = await self._sandbox.call(
-                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
-            )
+            outcome = await self._make(overlay, self._target, args, kwargs, source, self._reach)
             got["result"] = overlay.described(outcome.result)
         except CodeError as error:
             got["error"] = error_name(error)
@@ -186,9 +218,9 @@ class Trial:
         evidence.append(record)
         finding = ""
         try:
-            outcome = await self._sandbox.call(
-                overlay, call["receiver"], self._selector, args, kwargs, source=source, fixed=True
-            )
+            # What a good call changes is held against what it changed so far.
+            reach = self._reach if kind == "failed call" and call["receiver"] == self._target else None
+            outcome = await self._make(overlay, call["receiver"], args, kwargs, source, reach)
             record["got"] = {"result": _kept(overlay.described(outcome.result))}
             if kind == "good call" and not same(call["result"], outcome.result):
                 shown_call = show_call(self._selector, args, kwargs)
@@ -208,9 +240,7 @@ class Trial:
         before = Overlay(self._image, at=call["tid"], selector=self._selector)
         args, kwargs = call["args"], call["kwargs"]
         try:
-            await self._sandbox.call(
-                before, call["receiver"], self._selector, args, kwargs, source=self._duties.active, fixed=True
-            )
+            await self._make(before, call["receiver"], args, kwargs, self._duties.active)
         except CodeError:
             return ""  # the active method fails there: nothing to go by
         for ref in before.writes.keys() | overlay.writes.keys():
@@ -240,9 +270,7 @@ class Trial:
         record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "passed": False}
         evidence.append(record)
         try:
-            outcome = await self._sandbox.call(
-                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
-            )
+            outcome = await self._make(overlay, self._target, args, kwargs, source, self._reach)
         except CodeError as error:
             got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
             record["got"] = got

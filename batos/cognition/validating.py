@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batos.cognition import approach, finishing, forms, probing, prompts
 from batos.cognition import brief as briefs
 from batos.cognition.acceptance import MENDING
+from batos.cognition.reach import reach_of
 from batos.cognition.services import Context, Step
 from batos.cognition.trial import Duties, Trial, Verdict
 from batos.cognition.voting import vote
@@ -18,7 +19,7 @@ from batos.image import dispatch, failures, laws
 if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.image.view import View
-    from batos.sandbox.world import Audit
+    from batos.sandbox.world import Audit, Reach
 
 _FAILED_CALLS = 5
 _WRAPS = ("tuple", "list", "set", "int", "float", "str", "bool")
@@ -85,14 +86,15 @@ async def _check(ctx: Context, source: str) -> _Passed | Finding:
             return _finding(audit.source, cheat, [], len(verdict.evidence))
         return _Passed(audit, verdict, needs, [*mends, *audit.mends])
     mended = await _wrapped(ctx, audit, verdict, needs)
-    return mended or _finding(audit.source, verdict.finding, [], len(verdict.evidence))
+    against = [{"kind": "policy"}] if verdict.beyond else []
+    return mended or _finding(audit.source, verdict.finding, against, len(verdict.evidence))
 
 
 async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
     own = ctx.record["kind"] == "install"
     proceed = bool(ctx.record["proceed"]) and not needs and not own
     kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
-    trial = _trial(ctx, kept)
+    trial = _trial(ctx, kept, await reach_of(ctx))
     must_change = not own and approach.changes_object(prompts.words(ctx.brief))
     return await trial.run(audit.source, proceed=proceed, must_change=must_change)
 
@@ -114,9 +116,9 @@ async def still_right(ctx: Context, source: str) -> Verdict:
     return await _trial(ctx, kept).run(source, proceed=False)
 
 
-def _trial(ctx: Context, kept: Duties) -> Trial:
+def _trial(ctx: Context, kept: Duties, reach: Reach | None = None) -> Trial:
     parts = ctx.services
-    return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities)
+    return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities, reach=reach)
 
 
 async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:

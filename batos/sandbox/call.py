@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.errors import BatosError
     from batos.sandbox.pool import Pool
-    from batos.sandbox.world import Limits, World
+    from batos.sandbox.world import Limits, Reach, World
 
 BYTES_FACTOR = 8  # a call's frames together, in multiples of the limit of one
 
 
 class Candidate(NamedTuple):
-    """A source that stands in for what an object understands under one selector."""
+    """A source that stands in for what an object understands under one selector; without a `reach` it is not held to one."""
 
     receiver: Ref
     selector: str
     source: str
+    reach: Reach | None = None
 
 
 class Call:
@@ -93,7 +94,8 @@ class Call:
             raise MethodError(f"messages are nested more than {self.limits.depth} deep", error_type="RecursionError")
         candidate = self._candidate
         if candidate is not None and (receiver, selector) == candidate[:2]:
-            return await Activation(self, receiver, selector, candidate.source, depth).run(args, kwargs)
+            tried = Activation(self, receiver, selector, candidate.source, depth, candidate.reach)
+            return await tried.run(args, kwargs)
         looked = await ending(self.world.look(receiver, selector))
         if looked.kind == "method":
             return await Activation(self, receiver, selector, looked.source, depth).run(args, kwargs)

@@ -37,6 +37,20 @@ class Looked(NamedTuple):
     primitive: str = ""
 
 
+class Reach(NamedTuple):
+    """What a candidate may change itself besides the data of its object, of its arguments' objects and of those it makes.
+
+    What other objects do when it sends them a message is theirs, and not held to this.
+
+    Attributes:
+        objects: Further objects whose slots it may set.
+        parents: Whether it may set whom an object delegates to.
+    """
+
+    objects: frozenset[Ref] = frozenset()
+    parents: bool = False
+
+
 class World(Protocol):
     """The overlay of one top-level call; used by one task at a time.
 
@@ -78,6 +92,10 @@ class World(Protocol):
         Raises:
             BatosError: The slot can't be set so; the activation that wrote it fails with this error.
         """
+        ...
+
+    def made(self, ref: Ref) -> bool:
+        """Tell whether this call made the object."""
         ...
 
     def savepoint(self) -> object:

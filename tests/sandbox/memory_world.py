@@ -75,6 +75,9 @@ class MemoryWorld:
         self.slots[ref][name] = value
         self.writes += 1
 
+    def made(self, ref: Ref) -> bool:
+        return False
+
     def savepoint(self) -> object:
         return {ref: dict(slots) for ref, slots in self.slots.items()}
 
