@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
+from batos.cognition import growth
 from batos.cognition.compare import same
+from batos.cognition.kinds import kind_wanted
 from batos.errors import BatosError, CodeError, MethodError, PolicyViolation, UnknownTarget
 from batos.plain import shown
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from batos.cognition.services import Runner
     from batos.image.store import Image
     from batos.sandbox.world import Outcome, Reach
+
+
+_UNCHANGED = "{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
 
 
 @dataclass(slots=True)
@@ -138,7 +143,7 @@ class Trial:
             overlay = Overlay(self._image, at=self._at, selector=self._selector, capabilities=self._capabilities)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
-                kind = _kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
+                kind = kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
         for kind, again in (("good call", self._duties.calls), ("failed call", self._duties.failed)):
             for call in again:
@@ -261,8 +266,52 @@ class Trial:
         if must_change:
             call = show_call(self._selector, self._brief.get("args", []), self._brief.get("kwargs", {}))
             evidence[-1]["passed"] = False
-            return f"{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
+            return _UNCHANGED.format(call=call)
         return ""
+
+    async def doubt(self, source: str, words: str, *, must_change: bool) -> dict[str, Any] | None:
+        """Make calls one after the other, and look whether what the first kept outlives the others.
+
+        Args:
+            source: A candidate that passed.
+            words: The mission's words.
+            must_change: Whether the calls must change something.
+
+        Returns:
+            A record for the evidence, with a `doubt` where something is lost; None where that cannot be told.
+        """
+        told = growth.calls(self._brief)
+        if told is None:
+            return None
+        overlay = Overlay(self._image, selector=self._selector, capabilities=self._capabilities)
+        left = [(await overlay.snapshot(self._target))[0]]
+        try:
+            for args, kwargs in (told[0], *told):
+                await self._make(overlay, self._target, args, kwargs, source, self._reach)
+                left.append((await overlay.snapshot(self._target))[0])
+        except (CodeError, _Beyond):
+            return None  # it was made for other arguments, or does not take the same twice
+        args, kwargs = told[1]
+        changed = sorted(overlay.writes.get(self._target, {}))
+        record = {
+            "kind": "another call",
+            "args": _kept(args),
+            "kwargs": _kept(kwargs),
+            "changed": changed,
+            "passed": True,
+        }
+        if not overlay.writes and not must_change:
+            return None
+        first, other = (show_call(self._selector, *call) for call in told)
+        lost = growth.doubt(words, told, left)
+        if not overlay.writes:
+            record["doubt"] = _UNCHANGED.format(call=first)
+        elif lost:
+            record["doubt"] = (
+                f"after {first}, the same again and {other}, self.{lost} is {shown(left[-1][lost])}: what calls before kept "
+                f"is gone. Add to what is in self.{lost} already, and make it only where it is not there yet"
+            )
+        return record
 
     async def _call(self, source: str, overlay: Overlay, evidence: list[dict[str, Any]], kind: str) -> str:
         args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
@@ -290,44 +339,6 @@ def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(same(one.get(key) or empty, other.get(key) or empty) for key, empty in (("args", []), ("kwargs", {})))
 
 
-def _kind_wanted(run: dict[str, Any], results: list[Any]) -> str:
-    """The type that would make a result the expected one; empty where more than its type is wrong.
-
-    Nearly anything is true: what is not 0 or 1 is only taken for a yes or no where the examples have both.
-    """
-    wanted, got = run["expected"].get("result"), run["got"].get("result")
-    if "result" not in run["expected"] or "result" not in run["got"]:
-        return ""
-    outer = type(wanted).__name__
-    if outer == "bool" and got not in (0, 1) and not (True in results and False in results):
-        return ""
-    if type(wanted) is not type(got) and _makes(_MAKERS.get(outer), got, wanted):
-        return outer
-    inner = {type(item).__name__ for item in wanted} if outer in ("list", "tuple") else set()
-    kind = inner.pop() if len(inner) == 1 else ""
-    made = _MAKERS.get(kind)
-    if made in (None, bool) or not isinstance(got, (list, tuple)):
-        return ""
-    return f"{outer} of {kind}" if _makes(lambda items: _MAKERS[outer](map(made, items)), got, wanted) else ""
-
-
-def _makes(maker: Any, got: Any, wanted: Any) -> bool:
-    """Whether a maker makes one value of the other."""
-    try:
-        return maker is not None and same(maker(got), wanted)
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-_MAKERS: dict[str, Any] = {
-    "tuple": tuple,
-    "list": list,
-    "set": set,
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-}
 _EVIDENCE_BYTES = 4096
 _EVIDENCE_DEPTH = 16
 

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batos.cognition import approach, finishing, forms, probing, prompts
+from batos.cognition import approach, finishing, forms, growth, probing, prompts
 from batos.cognition import brief as briefs
 from batos.cognition.acceptance import MENDING
 from batos.cognition.reach import reach_of
@@ -33,6 +33,8 @@ class _Passed:
     verdict: Verdict
     needs: list[str]
     mends: list[str]
+    copies: int = 1
+    doubt: str = ""
 
 
 Finding = briefs.Finding
@@ -41,28 +43,46 @@ Finding = briefs.Finding
 async def validating(ctx: Context) -> Step:
     """Audit and try each candidate; of those that pass one goes on, else the best finding goes back."""
     passed: list[_Passed] = []
-    copies: list[int] = []
     findings: list[Finding] = []
     sources = ctx.data["candidates"]
     # A cycle of an older build has not counted them.
     for source, times in zip(sources, ctx.data.get("copies") or [1] * len(sources), strict=True):
         checked = await _check(ctx, source)
         if isinstance(checked, _Passed):
+            checked.copies = times
             passed.append(checked)
-            copies.append(times)
         else:
             findings.append(checked)
+    passed, doubted = await _without_doubt(ctx, passed)
     if not passed:
-        return _repair(ctx, findings)
+        return _repair(ctx, [*findings, *doubted])
     chosen = passed[0]
     if len(passed) > 1:
         inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
-        place, record = await vote(ctx, [item.audit.source for item in passed], inputs, copies)
+        place, record = await vote(ctx, [item.audit.source for item in passed], inputs, [p.copies for p in passed])
         chosen = passed[place]
         if record is not None:
             chosen.verdict.evidence.append(record)
     before = (await ctx.services.image.read(dispatch.look, ctx.target, ctx.brief["selector"])).value.source
     return _step(ctx, chosen, _diff(before, chosen.audit.source))
+
+
+async def _without_doubt(ctx: Context, passed: list[_Passed]) -> tuple[list[_Passed], list[Finding]]:
+    """Put candidates back that lose what they are to keep, as long as there is another attempt: then they have to do."""
+    words = prompts.words(ctx.brief)
+    steps = any(example.get("steps") for example in briefs.examples(ctx.brief))
+    if not passed or ctx.record["kind"] == "install" or steps or not growth.demanded(words):
+        return passed, []
+    trial = _trial(ctx, Duties(), await reach_of(ctx))
+    for item in passed:
+        record = await trial.doubt(item.audit.source, words, must_change=approach.changes_object(words))
+        if record is not None:
+            item.verdict.evidence.append(record)
+            item.doubt = record.get("doubt", "")
+    sure = [item for item in passed if not item.doubt]
+    if sure or len(ctx.record["attempts"]) + 1 >= ctx.services.settings.attempts:
+        return sure or passed, []
+    return [], [_finding(item.audit.source, item.doubt, [], len(item.verdict.evidence)) for item in passed]
 
 
 async def _check(ctx: Context, source: str) -> _Passed | Finding:
