@@ -17,6 +17,8 @@ from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyVi
 from batos.image import dispatch, failures, laws
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batos.codec import Ref
     from batos.image.view import View
     from batos.sandbox.world import Audit, Reach
@@ -45,9 +47,10 @@ async def validating(ctx: Context) -> Step:
     passed: list[_Passed] = []
     findings: list[Finding] = []
     sources = ctx.data["candidates"]
-    # A cycle of an older build has not counted them.
-    for source, times in zip(sources, ctx.data.get("copies") or [1] * len(sources), strict=True):
-        checked = await _check(ctx, source)
+    # A cycle of an older build has not counted them, nor noted what was mended.
+    counts, reshaped = ctx.data.get("copies") or [1] * len(sources), ctx.data.get("reshaped") or [[]] * len(sources)
+    for source, times, mends in zip(sources, counts, reshaped, strict=True):
+        checked = await _check(ctx, source, mends)
         if isinstance(checked, _Passed):
             checked.copies = times
             passed.append(checked)
@@ -82,32 +85,33 @@ async def _without_doubt(ctx: Context, passed: list[_Passed]) -> tuple[list[_Pas
     sure = [item for item in passed if not item.doubt]
     if sure or len(ctx.record["attempts"]) + 1 >= ctx.services.settings.attempts:
         return sure or passed, []
-    return [], [_finding(item.audit.source, item.doubt, [], len(item.verdict.evidence)) for item in passed]
+    return [], [_finding(p.audit, p.mends, p.doubt, runs=len(p.verdict.evidence)) for p in passed]
 
 
-async def _check(ctx: Context, source: str) -> _Passed | Finding:
-    """Check one candidate: what it passed with, else its source and finding."""
+async def _check(ctx: Context, source: str, reshaped: list[str]) -> _Passed | Finding:
+    """Check one candidate, which was mended so far as told: what it passed with, else its source and finding."""
     sandbox, brief = ctx.services.sandbox, ctx.brief
     own = ctx.record["kind"] == "install"
-    source, mends = (source, []) if own else forms.returning(source)
+    source, returned = (source, []) if own else forms.returning(source)
     audit = await sandbox.audit(source, brief["selector"], policy=ctx.services.settings.guardian_policy)
+    mends = [*reshaped, *returned, *audit.mends]
     if audit.findings:
-        return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
+        return _finding(audit, mends, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
     wrong = briefs.signature_finding(audit.parameters, brief)
     wrong = wrong or await _forgetful(ctx, audit)
     if wrong:
-        return _finding(audit.source, wrong, [])
+        return _finding(audit, mends, wrong)
     needs = briefs.needs(audit.parameters, brief)
     verdict = await _try(ctx, audit, needs)
     if verdict.passed:
         names = [str(p["name"]) for p in audit.parameters]
         cheat = "" if own else forms.repeats(audit.source, names, briefs.examples(brief))
         if cheat:
-            return _finding(audit.source, cheat, [], len(verdict.evidence))
-        return _Passed(audit, verdict, needs, [*mends, *audit.mends])
-    mended = await _wrapped(ctx, audit, verdict, needs)
+            return _finding(audit, mends, cheat, runs=len(verdict.evidence))
+        return _Passed(audit, verdict, needs, mends)
+    mended = await _wrapped(ctx, audit, verdict, needs, mends)
     against = [{"kind": "policy"}] if verdict.beyond else []
-    return mended or _finding(audit.source, verdict.finding, against, len(verdict.evidence))
+    return mended or _finding(audit, mends, verdict.finding, against, len(verdict.evidence))
 
 
 async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
@@ -141,7 +145,7 @@ def _trial(ctx: Context, kept: Duties, reach: Reach | None = None) -> Trial:
     return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities, reach=reach)
 
 
-async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:
+async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str], mends: list[str]) -> _Passed | None:
     """Mend a result that is right but for its kind: a list where the example has a tuple, and the like."""
     kind = verdict.kind_wanted
     if not set(kind.split(" of ")) <= set(_WRAPS) or ctx.record["kind"] == "install":
@@ -157,7 +161,7 @@ async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str
         return None
     tried = await _try(ctx, again, needs)
     mend = f"made the result a {kind}, as the examples have it"
-    return _Passed(again, tried, needs, [*audit.mends, mend]) if tried.passed else None
+    return _Passed(again, tried, needs, [*mends, mend, *again.mends]) if tried.passed else None
 
 
 async def _forgetful(ctx: Context, audit: Audit) -> str:
@@ -237,9 +241,12 @@ def _why(best: Finding, number: int) -> dict[str, Any]:
     return {"type": name, "message": f"No method came out right; {tries} failed: {best['finding']}", "hint": hint}
 
 
-def _finding(source: str, text: str, findings: list[dict[str, Any]], runs: int = 0) -> Finding:
+def _finding(
+    audit: Audit, mends: list[str], text: str, findings: Sequence[dict[str, Any]] = (), runs: int = 0
+) -> Finding:
+    """An attempt as it is kept: the source as it was tried, what was mended in it, and what was found."""
     kind = str(findings[0].get("kind", "")) if findings else "trial"
-    return {"source": source, "finding": text, "kind": kind, "runs": runs}
+    return {"source": audit.source, "mends": mends, "finding": text, "kind": kind, "runs": runs}
 
 
 def _show_finding(finding: dict[str, Any]) -> str:
