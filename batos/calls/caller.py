@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -204,20 +203,9 @@ class Caller:
         looked: dispatch.Looked,
     ) -> None:
         self._counts["failures"] += 1
-        post_mortem = {
-            "receiver": ref,
-            "selector": selector,
-            "args": args,
-            "kwargs": kwargs,
-            "sha256": looked.sha256,
-            "error": type(error).__name__,
-            "message": error.message,
-            "line": error.details.get("line"),
-            "traceback": error.details.get("traceback"),
-            "time": datetime.now(UTC).isoformat(),
-            # What the call saw, not what others have written since.
-            "tid": error.moment or self._image.statistics()["tid"],
-        }
+        # What the call saw, not what others have written since.
+        moment = error.moment or self._image.statistics()["tid"]
+        post_mortem = failures.told(error, ref, selector, args, kwargs, sha256=looked.sha256, tid=moment)
         error.details["failure"] = (
             await self._image.transact(failures.record, post_mortem, note=f"failure of {selector}")
         ).value

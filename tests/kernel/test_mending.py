@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kernel.harness import Client, Kernel, writes
+from tests.kernel.harness import Client, Kernel, mission, writes
 
 ROMAN = "def roman(self, n):\n    return 'I' * n\n"
 BETTER = "def roman(self, n):\n    return {4: 'IV'}.get(n, 'I' * n)\n"
@@ -25,6 +25,8 @@ RULES = [
     writes("tally", FORGETS, times=1),
     writes("tally", KEEPS),
     writes("hopeless", HOPELESS),
+    writes("scaled", "def scaled(self, n):\n    return self.scale / n\n"),
+    writes("shrunk", "def shrunk(self, n):\n    return 12 / n\n", delay_s=1),
 ]
 
 
@@ -130,6 +132,37 @@ class TestFailing:
         assert sorted({run["kind"] for run in evidence}) == ["failed call", "good call"]
         assert all(run["passed"] for run in evidence)
         assert client.ask({"command": "replay", "failure": listed[0]["failure"]})["reproduced"] is True
+
+    def test_a_first_call_that_raises_has_its_record(self, client):
+        """A method whose first call raises is installed, and that call is listed like any failure and can be replayed."""
+        shown = [{"args": [1], "result": 1.0}]
+        client.ask({"command": "set", "target_oid": "genesis_obj", "slots": {"scale": 1}})
+        reply = client.teach("scaled", parameters=[{"name": "n"}], args=[0], examples=shown)
+        assert (reply["status"], reply["installed"]) == ("COMPLETE", True)
+        assert client.call("scaled", 2)["result"] == 0.5
+        (kept,) = client.ask({"command": "failures", "selector": "scaled"})["failures"]
+        assert kept["failure"] == reply["call_error"]["failure"]
+        version = _history(client, "scaled")["versions"][0]
+        genesis = client.ask({"command": "inspect", "target_oid": "genesis_obj"})["oid"]
+        assert (kept["receiver"], kept["args"], kept["kwargs"], kept["line"]) == (genesis, [0], {}, 2)
+        assert (kept["sha256"], kept["error"]) == (version["sha256"], "MethodError")
+        assert "line 2: return self.scale / n" in kept["traceback"]
+        assert kept["tid"] < version["tid"]
+        client.ask({"command": "set", "target_oid": "genesis_obj", "slots": {"scale": "changed since"}})
+        replayed = client.ask({"command": "replay", "failure": kept["failure"]})
+        assert (replayed["reproduced"], replayed["raised"]["message"]) == (True, kept["message"])
+
+    def test_an_understood_message_that_raises_has_its_record(self, client, kernel):
+        """A mission whose message came to be understood while it waited sends it; a call that raises has its record too."""
+        named = {"parameters": [{"name": "n"}]}
+        first = client.send(mission("shrunk", **named, args=[1]))
+        assert client.receive()["event"] == "accepted"
+        with Client(kernel) as other:
+            replies = [other.ask(mission("shrunk", **named, args=[0])), client.last_word(first)][::-1]
+        assert [reply["installed"] for reply in replies] == [True, False]
+        (kept,) = client.ask({"command": "failures", "selector": "shrunk"})["failures"]
+        assert (kept["failure"], kept["args"]) == (replies[1]["call_error"]["failure"], [0])
+        assert client.ask({"command": "replay", "failure": kept["failure"]})["reproduced"] is True
 
     def test_a_repair_keeps_what_good_calls_changed(self, client, until):
         """A repair that answers right and no longer keeps what the method kept is refused; the next one keeps it."""
