@@ -16,7 +16,11 @@ TALLY = "def tally(self, n):\n    self.tallied = getattr(self, 'tallied', 0) + 1
 FORGETS = "def tally(self, n):\n    return 12 / n if n else 0.0\n"
 KEEPS = TALLY.replace("12 / n", "12 / n if n else 0.0")
 HOPELESS = "def hopeless(self, n):\n    raise ValueError('always')\n"
+QUOTIENT = "def {0}(self, n):\n    return 12 / n{1}\n"
 RULES = [
+    writes("rethought", QUOTIENT.format("rethought", ""), times=1),
+    *(writes(s, f"def {s}(self, n):\n    return 0.0\n", times=1) for s in ("renewed", "rethought")),
+    *(writes(s, QUOTIENT.format(s, " if n else 0.0")) for s in ("renewed", "rethought")),
     writes("roman", HARMFUL, times=1),
     writes("roman", BETTER),
     writes("strict", BETTER.replace("roman", "strict")),
@@ -175,6 +179,32 @@ class TestFailing:
         until(lambda: len(_history(client, "tally")["versions"]) == 2, "the repair")
         assert client.call("tally", 0)["result"] == 0.0
         assert client.ask({"command": "inspect", "target_oid": "genesis_obj"})["slots"]["tallied"] == 2
+
+    @pytest.mark.parametrize("selector", ["renewed", "rethought"])
+    def test_a_version_made_on_purpose_has_its_own_good_calls(self, client, until, selector):
+        """Good calls of what was replaced on purpose do not hold up a repair of the new version; its own good calls do."""
+
+        def kept():
+            return client.ask({"command": "status"})["repair"]["kept_calls"]
+
+        before = kept()
+        _install(client, selector, f"def {selector}(self, n):\n    return n + 1\n")
+        assert client.call(selector, 3)["result"] == 4
+        until(lambda: kept() > before, "a good call of the first version")
+        if selector == "renewed":
+            _install(client, selector, f"def {selector}(self, n):\n    return 12 / n\n")
+        else:
+            assert client.teach(selector, parameters=[{"name": "n"}], args=[1], version="new")["installed"] is True
+        before = kept()
+        assert client.call(selector, 6)["result"] == 2.0
+        until(lambda: kept() > before, "a good call of the second version")
+        for _ in range(2):
+            assert client.call(selector, 0)["status"] == "ERROR"
+        until(lambda: len(_history(client, selector)["versions"]) == 3, "the repair")
+        provenance = _history(client, selector)["versions"][-1]["provenance"]
+        assert [run["args"] for run in provenance["evidence"] if run["kind"] == "good call"] == [[6]]
+        assert "gave 2.0 so far" in provenance["attempts"][1]["finding"]
+        assert client.call(selector, 3)["result"] == 4.0
 
     def test_a_wrong_call_is_no_failure_of_the_method(self, client, until):
         """Calls with the wrong number of arguments never start a repair."""
