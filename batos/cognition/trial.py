@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from batos.sandbox.world import Outcome, Reach
 
 
+NOT_COMPARED = "not compared: its moment was packed away"
 _UNCHANGED = "{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
 
 
@@ -233,7 +234,7 @@ class Trial:
             elif kind == "good call" and self._duties.active:
                 finding = await self._other_changes(call, overlay)
         except UnknownTarget:
-            record["skipped"] = "its moment was packed away"
+            record["skipped"] = NOT_COMPARED
         except CodeError as error:
             record["got"] = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
             finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + _at_line(record["got"])

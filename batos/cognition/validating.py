@@ -202,7 +202,9 @@ def _step(ctx: Context, chosen: _Passed, diff: str) -> Step:
         "evidence": verdict.evidence,
         "needs": chosen.needs,
     }
-    log = [("VALIDATION_SUCCESS", {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)})]
+    done = {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)}
+    skipped = sum("skipped" in run for run in verdict.evidence)
+    log = [("VALIDATION_SUCCESS", done | ({"not_compared": skipped} if skipped else {}))]
     asks = ctx.services.settings.approvals == "on" or ctx.record["brief"].get("approve", False)
     if asks and not ctx.record.get("approved"):
         event = {"event": "approval_needed", "source": audit.source, "diff": diff, "evidence": verdict.evidence}

@@ -1,5 +1,7 @@
 """Corrections, repairs, failures, quarantine: what happens to a method that is wrong, seen from outside."""
 
+import json
+
 import pytest
 
 from tests.kernel.harness import Client, Kernel, mission, writes
@@ -18,6 +20,7 @@ KEEPS = TALLY.replace("12 / n", "12 / n if n else 0.0")
 HOPELESS = "def hopeless(self, n):\n    raise ValueError('always')\n"
 QUOTIENT = "def {0}(self, n):\n    return 12 / n{1}\n"
 RULES = [
+    writes("halved", QUOTIENT.format("halved", " if n else 0.0")),
     writes("rethought", QUOTIENT.format("rethought", ""), times=1),
     *(writes(s, f"def {s}(self, n):\n    return 0.0\n", times=1) for s in ("renewed", "rethought")),
     *(writes(s, QUOTIENT.format(s, " if n else 0.0")) for s in ("renewed", "rethought")),
@@ -58,6 +61,10 @@ def _install(client, selector, source, **more):
 
 def _history(client, selector):
     return client.ask({"command": "history", "target_oid": "genesis_obj", "selector": selector})
+
+
+def _is_success(row, cycle_id):
+    return (row["cycle_id"], row["event_type"]) == (cycle_id, "VALIDATION_SUCCESS")
 
 
 class TestCorrecting:
@@ -205,6 +212,38 @@ class TestFailing:
         assert [run["args"] for run in provenance["evidence"] if run["kind"] == "good call"] == [[6]]
         assert "gave 2.0 so far" in provenance["attempts"][1]["finding"]
         assert client.call(selector, 3)["result"] == 4.0
+
+    def test_a_call_whose_moment_is_packed_away_is_told_as_not_compared(self, client, kernel, until):
+        """A repair after a pack says in evidence and journal which good call could not be compared, and compares the others."""
+
+        def kept():
+            return client.ask({"command": "status"})["repair"]["kept_calls"]
+
+        _install(client, "halved", "def halved(self, n):\n    return 12 / n\n")
+        for n, pack in ((3, True), (4, False)):
+            before = kept()
+            assert client.call("halved", n)["result"] == 12 / n
+            until(lambda before=before: kept() > before, "a good call")
+            if pack:
+                # What was packed away is what is older than something newer.
+                client.ask({"command": "set", "target_oid": "genesis_obj", "slots": {"packed": n}})
+                assert client.ask({"command": "image", "action": "pack", "days": 0})["status"] == "OK"
+        told = {"command": "correct", "target_oid": "genesis_obj", "selector": "halved", "args": [0], "result": 0.0}
+        reply = client.ask(told)
+        assert (reply["status"], reply["installed"]) == ("COMPLETE", True), reply
+        evidence = _history(client, "halved")["versions"][-1]["provenance"]["evidence"]
+        good = {run["args"][0]: run for run in evidence if run["kind"] == "good call"}
+        assert good[3]["skipped"] == "not compared: its moment was packed away"
+        assert "got" not in good[3]
+        assert good[4]["got"] == {"result": 3.0}
+        assert "skipped" not in good[4]
+
+        def done():
+            rows = map(json.loads, (kernel.home / "metacognition.jsonl").read_text().splitlines())
+            return [row for row in rows if _is_success(row, reply["cycle_id"])]
+
+        until(done, "the line in the metacognition log")
+        assert [row["not_compared"] for row in done()] == [1]
 
     def test_a_wrong_call_is_no_failure_of_the_method(self, client, until):
         """Calls with the wrong number of arguments never start a repair."""
