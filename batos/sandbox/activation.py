@@ -192,7 +192,8 @@ class Activation:
         call = self._call
         mark, writes, activity = call.world.savepoint(), call.writes, call.activity
         try:
-            value = await call.send(target, selector, args, kwargs, self._depth + 1)
+            sender = self._receiver, self._selector
+            value = await call.send(target, selector, args, kwargs, self._depth + 1, sender)
         except BatosError as error:
             call.world.restore(mark)
             call.writes = writes

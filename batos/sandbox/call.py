@@ -83,8 +83,16 @@ class Call:
         notice = f"\n… [output cut at {self.limits.output} bytes]\n" if self._cut else ""
         return "".join(self._printed) + notice
 
-    async def send(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], depth: int) -> Any:
-        """Send one message, at the top or from a method.
+    async def send(
+        self,
+        receiver: Ref,
+        selector: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        depth: int,
+        sender: tuple[Ref, str] | None = None,
+    ) -> Any:
+        """Send one message, at the top or from a method, the sender.
 
         Raises:
             BatosError: The sender may catch it.
@@ -105,11 +113,9 @@ class Call:
             return _data(selector, looked.value, args, kwargs)
         if looked.kind == "quarantined":
             raise Quarantined(f"{selector!r} failed too often and is shut off", selector=selector)
-        if depth:
-            await ending(self.world.missing(receiver, selector, args, kwargs))
-        raise MessageNotUnderstood(
-            f"nobody understands {selector!r}", selector=selector, target=receiver.hex, nested=depth > 0
-        )
+        why = await ending(self.world.missing(receiver, selector, args, kwargs, sender)) if sender else ""
+        text = f"nobody understands {selector!r}" + (f": {why}" if why else "")
+        raise MessageNotUnderstood(text, selector=selector, target=receiver.hex, nested=sender is not None)
 
     def count_frame(self, size: int) -> None:
         """Count what a worker sent.

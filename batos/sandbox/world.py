@@ -70,8 +70,13 @@ class World(Protocol):
         """Look the selector up along the object's parents."""
         ...
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-        """Hear of a message, sent by a method, that nobody understands; the sender may catch that it failed.
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
+        """Hear of a message that nobody understands, and of the object and method that sent it, which may catch that it failed.
+
+        Returns:
+            Why it is not learned, for the error's text; an empty text says nothing.
 
         Raises:
             BatosError: The whole call ends with it.

@@ -60,8 +60,11 @@ class MemoryWorld:
             return Looked("primitive", primitive=selector)
         return Looked("quarantined" if selector == "shut_off" else "missing")
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
         self.unknown.append((ref, selector, args, kwargs))
+        return ""
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         self.primitives.append((name, args))
