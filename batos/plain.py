@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batos import codec
 from batos.codec import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Python refuses to write integers of more than 4300 digits as text.
 _LONG_INTEGER_BITS = 14_000
@@ -31,6 +34,17 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
     return str(value)
+
+
+def references(value: Any) -> Iterator[Ref]:
+    """The objects that plain data refers to, as often as it does."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, dict):
+        yield from references([*value.keys(), *value.values()])
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from references(item)
 
 
 def shown(value: Any, limit: int = 200) -> str:

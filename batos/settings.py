@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     hourly_lessons: Annotated[int, Field(ge=0)] = _setting(
         60, "such messages that all calls may have learned in an hour"
     )
+    lesson_depth: Annotated[int, Field(ge=0)] = _setting(
+        2,
+        "how deep such missions may be nested: 1, what a method sends may be learned, but not what that sends; 0, nothing",
+    )
     conflict_retries: Positive = _setting(8, "runs of a call whose objects others keep changing")
     sandbox_pool: Positive = _setting(3, "idle workers kept ready")
     sandbox_uid: Positive = _setting(65534, "user id of the workers when the kernel runs as root")

@@ -34,8 +34,12 @@ class BenchWorld:
         source = self.methods.get(selector)
         return Looked("missing") if source is None else Looked("method", source=source)
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
         """Nothing is learned here."""
+        del ref, selector, args, kwargs, sender
+        return ""
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """There is none."""
@@ -46,6 +50,11 @@ class BenchWorld:
         """Set a slot."""
         del ref
         self.slots[name] = value
+
+    def made(self, ref: Ref) -> bool:
+        """It makes none."""
+        del ref
+        return False
 
     def savepoint(self) -> object:
         """Give a mark."""

@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -53,6 +52,7 @@ class Caller:
         retries: Runs of a call whose objects others keep changing.
         learn: Has a message understood that a method sent and nobody understands; None: it is an error.
         generations: How often one call may use it.
+        depth: How deep missions may come of what such missions brought.
         hourly: How often all calls together may, in an hour.
         objects: New objects of one call.
         capabilities: Runs the primitives that objects may be granted, by name.
@@ -68,6 +68,7 @@ class Caller:
         learn: Learn | None = None,
         generations: int = 2,
         hourly: int = 60,
+        depth: int = 2,
         objects: int = NEW_OBJECTS,
         capabilities: Capabilities | None = None,
     ) -> None:
@@ -77,7 +78,7 @@ class Caller:
         self._primitives = primitives
         self._retries = retries
         self._learn = learn
-        self._generations = generations
+        self._generations, self._depth = generations, depth
         self._objects = objects
         self._capabilities = capabilities
         self._budget = Budget(hourly)
@@ -131,7 +132,7 @@ class Caller:
             result = await self._primitives(looked.primitive, ref, args, kwargs)
             return Sent(result, self._image.statistics()["tid"])
         teacher = self._learn if learn and at is None else None
-        lessons = Lessons(Asker(ref, selector), teacher, self._generations, self._budget)
+        lessons = Lessons(Asker(ref, selector), teacher, self._generations, self._budget, self._depth)
         try:
             sent = await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:
@@ -204,20 +205,9 @@ class Caller:
         looked: dispatch.Looked,
     ) -> None:
         self._counts["failures"] += 1
-        post_mortem = {
-            "receiver": ref,
-            "selector": selector,
-            "args": args,
-            "kwargs": kwargs,
-            "sha256": looked.sha256,
-            "error": type(error).__name__,
-            "message": error.message,
-            "line": error.details.get("line"),
-            "traceback": error.details.get("traceback"),
-            "time": datetime.now(UTC).isoformat(),
-            # What the call saw, not what others have written since.
-            "tid": error.moment or self._image.statistics()["tid"],
-        }
+        # What the call saw, not what others have written since.
+        moment = error.moment or self._image.statistics()["tid"]
+        post_mortem = failures.told(error, ref, selector, args, kwargs, sha256=looked.sha256, tid=moment)
         error.details["failure"] = (
             await self._image.transact(failures.record, post_mortem, note=f"failure of {selector}")
         ).value

@@ -24,18 +24,26 @@ HOUR = 3600.0
 
 
 class Asker(NamedTuple):
-    """The top-level call in which a message came up that nobody understands: its receiver and its selector."""
+    """The top-level call in which a message came up that nobody understands.
+
+    Attributes:
+        receiver: The call's receiver.
+        selector: Its selector.
+        depth: 1 for a message of what was there before the call, 2 for one of what was learned for that, and so on.
+    """
 
     receiver: Ref
     selector: str
+    depth: int = 1
 
 
 class Unlearned(MessageNotUnderstood):
     """A method sent a message that nobody understands yet, and its call ends so that it can be learned."""
 
-    def __init__(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    def __init__(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], depth: int) -> None:
         super().__init__(f"nobody understands {selector!r} yet", selector=selector, target=ref.hex, nested=True)
         self.receiver = ref
+        self.depth = depth
         self.said = args, kwargs
 
 
@@ -66,24 +74,36 @@ class Lessons:
         learn: Starts the mission and waits for its end; None: nothing is learned.
         generations: Missions of this call.
         budget: Missions of all calls.
+        depth: How deep missions may come of missions: what a method learned in this call sends is one deeper than it.
     """
 
-    def __init__(self, asker: Asker, learn: Learn | None, generations: int, budget: Budget) -> None:
+    def __init__(self, asker: Asker, learn: Learn | None, generations: int, budget: Budget, depth: int) -> None:
         self._asker = asker
         self._learn = learn
         self._left = generations
         self._budget = budget
         self._tried: set[tuple[Ref, str]] = set()
+        self._most = depth
+        self._depths: dict[tuple[Ref, str], int] = {}
 
-    def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-        """End the call so that the message can be learned, where that is still allowed.
+    def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]) -> str:
+        """End the call so that the message can be learned, where that is still allowed; else say why it is not.
 
         Raises:
             Unlearned: It is.
         """
-        allowed = self._learn is not None and self._left > 0 and self._budget.left > 0
-        if allowed and (ref, selector) not in self._tried and not selector.startswith("_"):
-            raise Unlearned(ref, selector, args, kwargs)
+        if self._learn is None or selector.startswith("_"):
+            return "nothing is learned in this call"
+        if (ref, selector) in self._tried:
+            return "the mission for it failed"
+        if self._left <= 0:
+            return "this call has had as many messages learned as CALL_LESSONS allows"
+        if self._budget.left <= 0:
+            return "all calls of this hour have had as many messages learned as HOURLY_LESSONS allows"
+        depth = self._depths.get(sender, 0) + 1
+        if depth > self._most:
+            return f"missions of methods may be nested {self._most} deep, as LESSON_DEPTH says"
+        raise Unlearned(ref, selector, args, kwargs, depth)
 
     async def learn(self, gap: Unlearned) -> None:
         """Have the message learned; when that fails, the next run of the call gets `MessageNotUnderstood`."""
@@ -91,5 +111,6 @@ class Lessons:
         self._left -= 1
         self._budget.spend()
         selector = str(gap.details["selector"])
-        if not await self._learn(gap.receiver, selector, *gap.said, self._asker):
+        self._depths[gap.receiver, selector] = gap.depth
+        if not await self._learn(gap.receiver, selector, *gap.said, self._asker._replace(depth=gap.depth)):
             self._tried.add((gap.receiver, selector))

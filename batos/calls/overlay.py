@@ -24,6 +24,9 @@ Capabilities = Mapping[str, Callable[[Ref, list[Any], dict[str, Any]], Awaitable
 Reads = dict[bytes, bytes]
 
 NEW_OBJECTS = 256
+_NOT_NESTED = (
+    "no mission is nested in a trial or a first call: use what is understood already, or write it out in the method"
+)
 _SHOWN = 100
 
 
@@ -60,7 +63,8 @@ class Overlay:
         at: The moment that is read, as a tid; None reads what is current.
         selector: The message that is about to be understood, where a candidate is tried.
         objects: New objects that the call may make.
-        missing: Told of each message of a method that nobody understands; it may raise to end the call.
+        missing: Told of each message of a method that nobody understands; it says why that is not learned, or raises to end
+            the call. None: nothing is learned, because a candidate is tried, or a call made again.
         capabilities: Runs the primitives that objects may be granted, by name; without an effect on any object.
     """
 
@@ -71,7 +75,7 @@ class Overlay:
         at: str | None = None,
         selector: str = "",
         objects: int = NEW_OBJECTS,
-        missing: Callable[[Ref, str, list[Any], dict[str, Any]], None] | None = None,
+        missing: Callable[[Ref, str, list[Any], dict[str, Any], tuple[Ref, str]], str] | None = None,
         capabilities: Capabilities | None = None,
     ) -> None:
         self._image = image
@@ -117,12 +121,18 @@ class Overlay:
             return Looked(kind="data", value=slots[selector]) if selector in slots else Looked(kind="missing")
         return seen
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
         """Hear that nobody understands a message of a method; a new object stands for the one that it was made from."""
         while ref in self.born:
             ref = self.born[ref].base
-        if self._missing is not None:
-            self._missing(ref, selector, *_known((args, kwargs), self.born))
+        asker = sender[0]
+        while asker in self.born:
+            asker = self.born[asker].base
+        if self._missing is None:
+            return _NOT_NESTED
+        return self._missing(ref, selector, *_known((args, kwargs), self.born), (asker, sender[1]))
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Clone or create; of the primitives that reach beyond the overlay only those that the object was granted.
@@ -167,6 +177,10 @@ class Overlay:
                 f"`{name}` is a message, so no slot can have its name", "Keep the value in a slot of another name."
             )
         self.writes.setdefault(ref, {})[name] = value
+
+    def made(self, ref: Ref) -> bool:
+        """Tell whether this call made the object."""
+        return ref in self.born
 
     def savepoint(self) -> tuple[Writes, dict[Ref, Newborn]]:
         """Give a mark that `restore` takes the writes and the new objects back to."""

@@ -50,8 +50,11 @@ def evidence(provenance: Message) -> Iterator[RenderableType]:
     """A few lines on what speaks for a method: its trial, the Guardian, who wrote it after how many attempts."""
     author, guardian = dict(provenance.get("author") or {}), dict(provenance.get("guardian") or {})
     runs = [run for run in provenance.get("evidence") or [] if isinstance(run, dict)]
-    passed = sum(bool(run.get("passed")) for run in runs)
-    tried = f"{passed} of {len(runs)} runs passed in the sandbox" if runs else "no trial: the audit alone"
+    made = [run for run in runs if not run.get("skipped")]
+    passed = sum(bool(run.get("passed")) for run in made)
+    tried = f"{passed} of {len(made)} runs passed in the sandbox" if made else "no trial: the audit alone"
+    if len(made) < len(runs):
+        tried += f", {len(runs) - len(made)} not compared"
     mends = f", mended: {'; '.join(map(str, guardian['mends']))}" if guardian.get("mends") else ""
     yield _indented(f"evidence  {tried}; the Guardian {guardian.get('guardian', 'did not say')}{mends}", "dim")
     if author.get("model"):

@@ -203,7 +203,7 @@ def runs(listed: Sequence[dict[str, Any]]) -> RenderableType:
     rows = []
     for run in listed:
         values = [*map(repr, run.get("args") or []), *(f"{k}={v!r}" for k, v in dict(run.get("kwargs") or {}).items())]
-        mark = "passed" if run.get("passed") else "failed"
+        mark = str(run.get("skipped") or ("passed" if run.get("passed") else "failed"))
         rows.append([f"({', '.join(values)})", _outcome(run.get("got")), _outcome(run.get("expected")), mark])
     return table(["tried with", "gave", "must give", ""], rows)
 

@@ -34,7 +34,8 @@ class Mandate:
         request_id: The requester's durable name for the request, or empty.
         body_hash: sha256 of the whole request, to tell another one with the same name.
         origin: Who asks where no requester does: `heartbeat`, `self-repair`, `method SELECTOR of OBJECT`.
-        depth: How deep in calls it came up: 0 for a requester's own, 1 for a message that a method sent.
+        depth: How deep in calls it came up: 0 for a requester's own, 1 for a message that a method sent, 2 for one that a method
+            sent which was learned for that, and so on.
     """
 
     target: str | Ref

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
-from batos.cognition.services import Context, Step
+from batos.cognition.reach import reach_of
+from batos.cognition.services import Context, LogLine, Step
 from batos.cognition.trial import show_call
-from batos.errors import CodeError, ModelError, to_wire
-from batos.image import cycles, methods
+from batos.errors import CodeError, ModelError, PolicyViolation, to_wire
+from batos.image import cycles, failures, methods
 from batos.memory import catalog
 
 if TYPE_CHECKING:
@@ -32,14 +33,17 @@ async def complete(ctx: Context) -> Step:
     overlay = Overlay(ctx.services.image)
     outcome: dict[str, Any] = {}
     if proceed:
-        overlay, outcome = await _proceed(ctx)
+        try:
+            overlay, outcome = await _proceed(ctx, ctx.data["verdict"]["sha256"])
+        except PolicyViolation as error:
+            return _stopped(ctx, error)
     elif ctx.data.get("needs") and ctx.record["proceed"]:
         outcome = {"needs": ctx.data["needs"]}
 
     def effect(view: View) -> dict[str, Any]:
         version = _install(view, ctx)
         overlay.apply(view)
-        return {"version": version, **_settled(overlay, outcome)}
+        return {"version": version, **_settled(view, overlay, outcome)}
 
     last_word = {
         "status": "COMPLETE",
@@ -47,13 +51,24 @@ async def complete(ctx: Context) -> Step:
         "installed": True,
         "source": ctx.data["generated_artifact"],
         "message": _message(ctx, outcome),
-        **outcome,
+        **_said(outcome),
     }
     log = [
         ("METHOD_INSTALLED", {"selector": ctx.brief["selector"], "sha256": ctx.data["verdict"]["sha256"]}),
         ("FINAL_OUTCOME", {"outcome": "COMPLETE"}),
     ]
     return Step(None, log=log, effect=effect, last_word=last_word)
+
+
+def _stopped(ctx: Context, error: PolicyViolation) -> Step:
+    """End a mission whose method, right as its trial was, changes what is beyond its reach when it is really sent."""
+    number = len(ctx.record["attempts"]) + 1
+    found = {"source": ctx.data["generated_artifact"], "finding": error.message, "kind": "policy"}
+    attempt = {"n": number, **found, "runs": len(ctx.data.get("evidence", []))}
+    changes = {"attempts": [*ctx.record["attempts"], attempt], "error": to_wire(error), "failed_in": "COMPLETE"}
+    event = {"event": "attempt", "n": number, "finding": error.message}
+    log: list[LogLine] = [("VALIDATION_FAILURE", {"error": error.message, "attempt": number})]
+    return Step("FAILED", changes=changes, events=[event], log=log)
 
 
 async def understood(ctx: Context, looked: dispatch.Looked) -> Step:
@@ -66,11 +81,11 @@ async def understood(ctx: Context, looked: dispatch.Looked) -> Step:
     if ctx.record["proceed"] and needs:
         outcome = {"needs": needs}
     elif ctx.record["proceed"]:
-        overlay, outcome = await _proceed(ctx)
+        overlay, outcome = await _proceed(ctx, looked.sha256)
 
     def effect(view: View) -> dict[str, Any]:
         overlay.apply(view)
-        return _settled(overlay, outcome)
+        return _settled(view, overlay, outcome)
 
     last_word = {
         "status": "COMPLETE",
@@ -79,14 +94,21 @@ async def understood(ctx: Context, looked: dispatch.Looked) -> Step:
         "version": looked.version,
         "source": looked.source,
         "message": f"{brief['selector']} was understood already.",
-        **outcome,
+        **_said(outcome),
     }
     return Step(None, log=[("FINAL_OUTCOME", {"outcome": "COMPLETE"})], effect=effect, last_word=last_word)
 
 
-def _settled(overlay: Overlay, outcome: dict[str, Any]) -> dict[str, Any]:
-    """The result with the references that new objects have got with this transaction."""
+def _settled(view: View, overlay: Overlay, outcome: dict[str, Any]) -> dict[str, Any]:
+    """The result with the references that new objects have got with this transaction, or the error with its record."""
+    if "post_mortem" in outcome:
+        return {"call_error": {**outcome["call_error"], "failure": failures.record(view, outcome["post_mortem"])}}
     return {"result": overlay.settled(outcome["result"])} if "result" in outcome else {}
+
+
+def _said(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What a last word has of the call."""
+    return {key: value for key, value in outcome.items() if key != "post_mortem"}
 
 
 def left_alone(ctx: Context, looked: dispatch.Looked) -> Step:
@@ -112,22 +134,25 @@ def _check_evidence(ctx: Context) -> None:
         raise ModelError("The evidence holds a run that did not pass", "Start the mission again.")
 
 
-async def _proceed(ctx: Context) -> tuple[Overlay, dict[str, Any]]:
-    """Send the original message to the candidate; its writes stay in the overlay."""
+async def _proceed(ctx: Context, sha256: str) -> tuple[Overlay, dict[str, Any]]:
+    """Send the original message to the source with this digest; its writes stay in the overlay."""
     image, sandbox = ctx.services.image, ctx.services.sandbox
     brief = ctx.brief
     overlay = Overlay(image, selector=brief["selector"], capabilities=ctx.services.capabilities)
+    call = ctx.target, brief["selector"], brief.get("args", []), brief.get("kwargs", {})
     try:
         outcome = await sandbox.call(
             overlay,
-            ctx.target,
-            brief["selector"],
-            brief.get("args", []),
-            brief.get("kwargs", {}),
+            *call,
             source=ctx.data.get("generated_artifact"),
+            reach=await reach_of(ctx),
         )
+    except PolicyViolation:
+        raise
     except CodeError as error:
-        return Overlay(image), {"call_error": to_wire(error)}
+        moment = overlay.tid or image.statistics()["tid"]
+        post_mortem = failures.told(error, *call, sha256=sha256, tid=moment)
+        return Overlay(image), {"call_error": to_wire(error), "post_mortem": post_mortem}
     said = {"output": outcome.output} if outcome.output else {}
     return overlay, {"result": outcome.result, **said}
 

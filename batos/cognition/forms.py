@@ -17,6 +17,7 @@ _DEF = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
 _CONSTANT = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
 _TELLING = 8
 """An argument of an example that is longer than this, as text, does not come into a method by chance."""
+_NESTED = "kept it as a function inside the method, because it calls itself"
 _IMPORT = re.compile(r"(?:import|from)\s")
 
 
@@ -44,7 +45,7 @@ class Written:
         return bool(name and re.search(rf"(?<![\w.]){name.group(1)}\s*\(", text))
 
 
-def as_method(answer: str, selector: str, opening: str, parameters: list[str], wrap: str = "") -> str:
+def as_method(answer: str, selector: str, opening: str, parameters: list[str]) -> tuple[str, list[str]]:
     """Cut a function out of an answer and give it as a method.
 
     Args:
@@ -52,14 +53,20 @@ def as_method(answer: str, selector: str, opening: str, parameters: list[str], w
         selector: The function's name.
         opening: The code that the prefill ended with, such as `def f(n):` and a line break.
         parameters: The names of its parameters.
-        wrap: A type that the result is made of, such as `tuple` or `list of tuple`; empty leaves it.
 
     Returns:
-        Imports and one `def` with `self` first, with a line break at the end; it need not be valid Python.
+        Imports and one `def` with `self` first, with a line break at the end, which need not be valid Python; and a sentence
+        for each mend.
     """
     if re.search(rf"\bdef[ \t]+{selector}\(\s*self\b", answer):
-        return extract(answer, selector, opening)  # it is a method already
-    return _method(read(answer, selector, opening), selector, parameters, wrap)
+        return extract(answer, selector, opening), []  # it is a method already
+    written = read(answer, selector, opening)
+    mends = ["made the function a method: self comes first"] if written.head else []
+    if written.head and written.helpers:
+        mends.append("took what it uses beside it into the method")
+    if written.head and written.recursive:
+        mends.append(_NESTED)
+    return _method(written, selector, parameters, ""), mends
 
 
 def read(answer: str, selector: str, opening: str) -> Written:
@@ -75,15 +82,21 @@ def read(answer: str, selector: str, opening: str) -> Written:
     return written
 
 
-def recursing(source: str, selector: str) -> str:
-    """Let a method that calls itself as a function do so: as a message where it needs its object, else within."""
+def recursing(source: str, selector: str) -> tuple[str, list[str]]:
+    """Let a method that calls itself as a function do so: as a message where it needs its object, else within.
+
+    Returns:
+        The source, and a sentence for the mend where there was one.
+    """
     written = read(source, selector, "")
     if not written.recursive or not re.search(r"\(\s*self\b", written.head):
-        return source
+        return source, []
     if re.search(r"\bself\b", "\n".join(written.body)):
-        return re.sub(rf"(?<![\w.])(?<!def ){selector}\(", f"self.{selector}(", source)
+        sent = re.sub(rf"(?<![\w.])(?<!def ){selector}\(", f"self.{selector}(", source)
+        return sent, [f"made its call of itself a message: self.{selector}(…)"]
     names = re.findall(r"[(,]\s*(\w+)", written.head)[1:]
-    return wrapped(source, selector, names, "") or source
+    nested = wrapped(source, selector, names, "")
+    return (source, []) if nested is None else (nested, [_NESTED])
 
 
 def returning(source: str) -> tuple[str, list[str]]:

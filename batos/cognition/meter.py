@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.cognition.services import Runner, Services
     from batos.mind.protocol import GenerateReply, GenerateRequest, Mind, OnToken
-    from batos.sandbox.world import Audit, Limits, Outcome, World
+    from batos.sandbox.world import Audit, Limits, Outcome, Reach, World
 
 
 class Meter:
@@ -122,8 +122,9 @@ class _MeteredRunner:
         source: str | None = None,
         fixed: bool = False,
         limits: Limits | None = None,
+        reach: Reach | None = None,
     ) -> Outcome:
         with self._meter.running("sandbox"):
             return await self._sandbox.call(
-                world, receiver, selector, args, kwargs, source=source, fixed=fixed, limits=limits
+                world, receiver, selector, args, kwargs, source=source, fixed=fixed, limits=limits, reach=reach
             )

@@ -41,15 +41,20 @@ def telling_words(text: str) -> set[str]:
 
 def self_portrait(view: View, target: Ref, persona: str, words: str) -> dict[str, Any]:
     """What the synthesis prompt shows of the target: `codex`, and `slots` as one line of text."""
+    slots = relevant(view, target, words)
+    listed = ", ".join(f"{name} = {shown(value, _VALUE_CHARACTERS)}" for name, value in slots.items())
+    return {"codex": codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": listed[:_SHOWN_CHARACTERS]}
+
+
+def relevant(view: View, target: Ref, words: str) -> dict[str, Any]:
+    """The target's own slots that a mission in these words may be about, with their values."""
     about = telling_words(words)
     near = _slots_of_near_methods(view, target, about)
-    relevant = {
+    return {
         name: value
         for name, value in dispatch.own_slots(view, target).items()
         if name in near or about & set(words_of(name.replace("_", " ")))
     }
-    listed = ", ".join(f"{name} = {shown(value, _VALUE_CHARACTERS)}" for name, value in relevant.items())
-    return {"codex": codex_of(view, f"{persona.lower()}_prototype_obj"), "slots": listed[:_SHOWN_CHARACTERS]}
 
 
 def _slots_of_near_methods(view: View, target: Ref, about: set[str]) -> set[str]:

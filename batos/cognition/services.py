@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from batos.image.store import Image, View
     from batos.memory.service import FractalMemory
     from batos.mind.protocol import Mind
-    from batos.sandbox.world import Audit, Limits, Outcome, World
+    from batos.sandbox.world import Audit, Limits, Outcome, Reach, World
     from batos.settings import Settings
 
 Record = dict[str, Any]
@@ -38,6 +38,7 @@ class Runner(Protocol):
         source: str | None = None,
         fixed: bool = False,
         limits: Limits | None = None,
+        reach: Reach | None = None,
     ) -> Outcome:
         """Run one top-level message."""
         ...

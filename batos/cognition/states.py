@@ -225,7 +225,8 @@ async def synthesizing(ctx: Context) -> Step:
         selector=brief["selector"],
     )
     reply = await ctx.services.mind.generate(request, ctx.on_token)
-    copies = Counter(_source(text, brief, form, opening) for text in reply.texts)
+    shaped = [_source(text, brief, form, opening) for text in reply.texts]
+    copies, mends = Counter(source for source, _ in shaped), dict(shaped)
     sources = list(copies)
     told = {
         "context_used": len(context) - reply.dropped,
@@ -238,6 +239,7 @@ async def synthesizing(ctx: Context) -> Step:
         data={
             "candidates": sources,
             "copies": list(copies.values()),
+            "reshaped": [mends[source] for source in sources],
             "author": {**_author(request, reply), "form": form},
             "generated_artifact": sources[0],
         },
@@ -267,7 +269,8 @@ def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
     }
 
 
-def _source(text: str, brief: dict[str, Any], form: approach.Form, opening: str) -> str:
+def _source(text: str, brief: dict[str, Any], form: approach.Form, opening: str) -> tuple[str, list[str]]:
+    """The candidate in an answer, and what was mended to make a method of it."""
     if form == "method":
         return forms.recursing(extract(text, brief["selector"], opening), brief["selector"])
     return forms.as_method(text, brief["selector"], opening, briefs.parameter_names(brief))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
+from batos.cognition import growth
 from batos.cognition.compare import same
-from batos.errors import BatosError, CodeError, MethodError, UnknownTarget
+from batos.cognition.kinds import kind_wanted
+from batos.errors import BatosError, CodeError, MethodError, PolicyViolation, UnknownTarget
 from batos.plain import shown
 
 if TYPE_CHECKING:
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.cognition.services import Runner
     from batos.image.store import Image
+    from batos.sandbox.world import Outcome, Reach
+
+
+NOT_COMPARED = "not compared: its moment was packed away"
+_UNCHANGED = "{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
 
 
 @dataclass(slots=True)
@@ -29,12 +36,14 @@ class Verdict:
         finding: What went wrong first, for people and for the model; empty when it passed.
         evidence: One plain record for each run.
         kind_wanted: The type that the result should have been made of, where only its type was wrong.
+        beyond: Whether it changed what is beyond its reach.
     """
 
     passed: bool
     finding: str = ""
     evidence: list[dict[str, Any]] = field(default_factory=list)
     kind_wanted: str = ""
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,10 @@ class Duties:
     active: str = ""
 
 
+class _Beyond(Exception):
+    """A candidate changed what is beyond its reach; the text says what, and what to do instead."""
+
+
 class Trial:
     """Runs candidates of one mission.
 
@@ -65,6 +78,7 @@ class Trial:
         duties: What the method must keep to besides.
         at: The moment whose state it runs on; None takes what is there now.
         capabilities: Runs the primitives that objects may be granted, by name.
+        reach: What a candidate may change besides its object; None does not hold it to anything.
     """
 
     def __init__(
@@ -77,8 +91,10 @@ class Trial:
         *,
         at: str | None = None,
         capabilities: Capabilities | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._at = at
+        self._reach = reach
         self._capabilities = capabilities
         self._duties = duties or Duties()
         self._image = image
@@ -86,6 +102,22 @@ class Trial:
         self._target = target
         self._brief = brief
         self._selector = str(brief["selector"])
+
+    async def _make(
+        self,
+        overlay: Overlay,
+        receiver: Ref,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        source: str,
+        reach: Reach | None = None,
+    ) -> Outcome:
+        """Make one call of a source."""
+        call = overlay, receiver, self._selector, args, kwargs
+        try:
+            return await self._sandbox.call(*call, source=source, fixed=True, reach=reach)
+        except PolicyViolation as error:
+            raise _Beyond(f"{error.message}. {error.hint}") from None
 
     async def run(self, source: str, *, proceed: bool, must_change: bool = False) -> Verdict:
         """Try a candidate on every example, each on a fresh copy; without examples on the arguments to proceed with.
@@ -95,7 +127,15 @@ class Trial:
             proceed: Whether the brief's call is to be made.
             must_change: Whether a call without examples must change its object.
         """
-        verdict = Verdict(passed=True)
+        evidence: list[dict[str, Any]] = []
+        try:
+            return await self._run(source, evidence, proceed=proceed, must_change=must_change)
+        except _Beyond as beyond:
+            evidence.append({"kind": "beyond its reach", "message": str(beyond), "passed": False})
+            return Verdict(passed=False, finding=str(beyond), evidence=evidence, beyond=True)
+
+    async def _run(self, source: str, evidence: list[dict[str, Any]], *, proceed: bool, must_change: bool) -> Verdict:
+        verdict = Verdict(passed=True, evidence=evidence)
         # Reading examples off long words takes its time: not on the loop.
         told = await asyncio.to_thread(briefs.examples, self._brief)
         law = [{**example, "kind": "law"} for example in self._duties.examples]
@@ -104,7 +144,7 @@ class Trial:
             overlay = Overlay(self._image, at=self._at, selector=self._selector, capabilities=self._capabilities)
             finding = await self._steps(overlay, source, example, verdict.evidence)
             if finding:
-                kind = _kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
+                kind = kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
         for kind, again in (("good call", self._duties.calls), ("failed call", self._duties.failed)):
             for call in again:
@@ -130,9 +170,7 @@ class Trial:
         args, kwargs = step.get("args", []), step.get("kwargs", {})
         got: dict[str, Any] = {}
         try:
-            outcome = await self._sandbox.call(
-                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
-            )
+            outcome = await self._make(overlay, self._target, args, kwargs, source, self._reach)
             got["result"] = overlay.described(outcome.result)
         except CodeError as error:
             got["error"] = error_name(error)
@@ -186,9 +224,9 @@ class Trial:
         evidence.append(record)
         finding = ""
         try:
-            outcome = await self._sandbox.call(
-                overlay, call["receiver"], self._selector, args, kwargs, source=source, fixed=True
-            )
+            # What a good call changes is held against what it changed so far.
+            reach = self._reach if kind == "failed call" and call["receiver"] == self._target else None
+            outcome = await self._make(overlay, call["receiver"], args, kwargs, source, reach)
             record["got"] = {"result": _kept(overlay.described(outcome.result))}
             if kind == "good call" and not same(call["result"], outcome.result):
                 shown_call = show_call(self._selector, args, kwargs)
@@ -196,7 +234,7 @@ class Trial:
             elif kind == "good call" and self._duties.active:
                 finding = await self._other_changes(call, overlay)
         except UnknownTarget:
-            record["skipped"] = "its moment was packed away"
+            record["skipped"] = NOT_COMPARED
         except CodeError as error:
             record["got"] = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
             finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + _at_line(record["got"])
@@ -208,9 +246,7 @@ class Trial:
         before = Overlay(self._image, at=call["tid"], selector=self._selector)
         args, kwargs = call["args"], call["kwargs"]
         try:
-            await self._sandbox.call(
-                before, call["receiver"], self._selector, args, kwargs, source=self._duties.active, fixed=True
-            )
+            await self._make(before, call["receiver"], args, kwargs, self._duties.active)
         except CodeError:
             return ""  # the active method fails there: nothing to go by
         for ref in before.writes.keys() | overlay.writes.keys():
@@ -231,8 +267,52 @@ class Trial:
         if must_change:
             call = show_call(self._selector, self._brief.get("args", []), self._brief.get("kwargs", {}))
             evidence[-1]["passed"] = False
-            return f"{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
+            return _UNCHANGED.format(call=call)
         return ""
+
+    async def doubt(self, source: str, words: str, *, must_change: bool) -> dict[str, Any] | None:
+        """Make calls one after the other, and look whether what the first kept outlives the others.
+
+        Args:
+            source: A candidate that passed.
+            words: The mission's words.
+            must_change: Whether the calls must change something.
+
+        Returns:
+            A record for the evidence, with a `doubt` where something is lost; None where that cannot be told.
+        """
+        told = growth.calls(self._brief)
+        if told is None:
+            return None
+        overlay = Overlay(self._image, selector=self._selector, capabilities=self._capabilities)
+        left = [(await overlay.snapshot(self._target))[0]]
+        try:
+            for args, kwargs in (told[0], *told):
+                await self._make(overlay, self._target, args, kwargs, source, self._reach)
+                left.append((await overlay.snapshot(self._target))[0])
+        except (CodeError, _Beyond):
+            return None  # it was made for other arguments, or does not take the same twice
+        args, kwargs = told[1]
+        changed = sorted(overlay.writes.get(self._target, {}))
+        record = {
+            "kind": "another call",
+            "args": _kept(args),
+            "kwargs": _kept(kwargs),
+            "changed": changed,
+            "passed": True,
+        }
+        if not overlay.writes and not must_change:
+            return None
+        first, other = (show_call(self._selector, *call) for call in told)
+        lost = growth.doubt(words, told, left)
+        if not overlay.writes:
+            record["doubt"] = _UNCHANGED.format(call=first)
+        elif lost:
+            record["doubt"] = (
+                f"after {first}, the same again and {other}, self.{lost} is {shown(left[-1][lost])}: what calls before kept "
+                f"is gone. Add to what is in self.{lost} already, and make it only where it is not there yet"
+            )
+        return record
 
     async def _call(self, source: str, overlay: Overlay, evidence: list[dict[str, Any]], kind: str) -> str:
         args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
@@ -240,9 +320,7 @@ class Trial:
         record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "passed": False}
         evidence.append(record)
         try:
-            outcome = await self._sandbox.call(
-                overlay, self._target, self._selector, args, kwargs, source=source, fixed=True
-            )
+            outcome = await self._make(overlay, self._target, args, kwargs, source, self._reach)
         except CodeError as error:
             got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
             record["got"] = got
@@ -262,44 +340,6 @@ def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(same(one.get(key) or empty, other.get(key) or empty) for key, empty in (("args", []), ("kwargs", {})))
 
 
-def _kind_wanted(run: dict[str, Any], results: list[Any]) -> str:
-    """The type that would make a result the expected one; empty where more than its type is wrong.
-
-    Nearly anything is true: what is not 0 or 1 is only taken for a yes or no where the examples have both.
-    """
-    wanted, got = run["expected"].get("result"), run["got"].get("result")
-    if "result" not in run["expected"] or "result" not in run["got"]:
-        return ""
-    outer = type(wanted).__name__
-    if outer == "bool" and got not in (0, 1) and not (True in results and False in results):
-        return ""
-    if type(wanted) is not type(got) and _makes(_MAKERS.get(outer), got, wanted):
-        return outer
-    inner = {type(item).__name__ for item in wanted} if outer in ("list", "tuple") else set()
-    kind = inner.pop() if len(inner) == 1 else ""
-    made = _MAKERS.get(kind)
-    if made in (None, bool) or not isinstance(got, (list, tuple)):
-        return ""
-    return f"{outer} of {kind}" if _makes(lambda items: _MAKERS[outer](map(made, items)), got, wanted) else ""
-
-
-def _makes(maker: Any, got: Any, wanted: Any) -> bool:
-    """Whether a maker makes one value of the other."""
-    try:
-        return maker is not None and same(maker(got), wanted)
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-_MAKERS: dict[str, Any] = {
-    "tuple": tuple,
-    "list": list,
-    "set": set,
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-}
 _EVIDENCE_BYTES = 4096
 _EVIDENCE_DEPTH = 16
 

@@ -6,9 +6,10 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batos.cognition import approach, finishing, forms, probing, prompts
+from batos.cognition import approach, finishing, forms, growth, probing, prompts
 from batos.cognition import brief as briefs
 from batos.cognition.acceptance import MENDING
+from batos.cognition.reach import reach_of
 from batos.cognition.services import Context, Step
 from batos.cognition.trial import Duties, Trial, Verdict
 from batos.cognition.voting import vote
@@ -16,9 +17,11 @@ from batos.errors import BatosError, CodeError, CovenantViolationError, PolicyVi
 from batos.image import dispatch, failures, laws
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batos.codec import Ref
     from batos.image.view import View
-    from batos.sandbox.world import Audit
+    from batos.sandbox.world import Audit, Reach
 
 _FAILED_CALLS = 5
 _WRAPS = ("tuple", "list", "set", "int", "float", "str", "bool")
@@ -34,6 +37,8 @@ class _Passed:
     mends: list[str]
     place: int = 1
     """Which of the attempt's candidates it is, from 1."""
+    copies: int = 1
+    doubt: str = ""
 
 
 Finding = briefs.Finding
@@ -44,21 +49,23 @@ async def validating(ctx: Context) -> Step:
     passed: list[_Passed] = []
     findings: list[Finding] = []
     sources = ctx.data["candidates"]
-    # A cycle of an older build has not counted them.
-    copies = ctx.data.get("copies") or [1] * len(sources)
-    for place, source in enumerate(sources, 1):
-        checked = await _check(ctx, source)
+    # A cycle of an older build has not counted them, nor noted what was mended.
+    counts, reshaped = ctx.data.get("copies") or [1] * len(sources), ctx.data.get("reshaped") or [[]] * len(sources)
+    for place, (source, times, mends) in enumerate(zip(sources, counts, reshaped, strict=True), 1):
+        checked = await _check(ctx, source, mends)
         if isinstance(checked, _Passed):
-            checked.place = place
+            checked.place, checked.copies = place, times
             passed.append(checked)
         else:
             findings.append({**checked, "candidate": place})
+    passed, doubted = await _without_doubt(ctx, passed)
+    findings += doubted
     if not passed:
         return _repair(ctx, findings)
     chosen = passed[0]
     if len(passed) > 1:
         inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
-        votes = [copies[item.place - 1] for item in passed]
+        votes = [item.copies for item in passed]
         best, record = await vote(ctx, [item.audit.source for item in passed], inputs, votes)
         chosen = passed[best]
         if record is not None:
@@ -67,35 +74,58 @@ async def validating(ctx: Context) -> Step:
     return _step(ctx, chosen, findings, _diff(before, chosen.audit.source))
 
 
-async def _check(ctx: Context, source: str) -> _Passed | Finding:
-    """Check one candidate: what it passed with, else its source and finding."""
+async def _without_doubt(ctx: Context, passed: list[_Passed]) -> tuple[list[_Passed], list[Finding]]:
+    """Put candidates back that lose what they are to keep, as long as there is another attempt: then they have to do."""
+    words = prompts.words(ctx.brief)
+    steps = any(example.get("steps") for example in briefs.examples(ctx.brief))
+    if not passed or ctx.record["kind"] == "install" or steps or not growth.demanded(words):
+        return passed, []
+    trial = _trial(ctx, Duties(), await reach_of(ctx))
+    for item in passed:
+        record = await trial.doubt(item.audit.source, words, must_change=approach.changes_object(words))
+        if record is not None:
+            item.verdict.evidence.append(record)
+            item.doubt = record.get("doubt", "")
+    sure = [item for item in passed if not item.doubt]
+    if not sure and len(ctx.record["attempts"]) + 1 >= ctx.services.settings.attempts:
+        return passed, []
+    doubted = [item for item in passed if item.doubt]
+    return sure, [
+        {**_finding(p.audit, p.mends, p.doubt, runs=len(p.verdict.evidence)), "candidate": p.place} for p in doubted
+    ]
+
+
+async def _check(ctx: Context, source: str, reshaped: list[str]) -> _Passed | Finding:
+    """Check one candidate, which was mended so far as told: what it passed with, else its source and finding."""
     sandbox, brief = ctx.services.sandbox, ctx.brief
     own = ctx.record["kind"] == "install"
-    source, mends = (source, []) if own else forms.returning(source)
+    source, returned = (source, []) if own else forms.returning(source)
     audit = await sandbox.audit(source, brief["selector"], policy=ctx.services.settings.guardian_policy)
+    mends = [*reshaped, *returned, *audit.mends]
     if audit.findings:
-        return _finding(audit.source, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
+        return _finding(audit, mends, "; ".join(_show_finding(f) for f in audit.findings[:3]), audit.findings)
     wrong = briefs.signature_finding(audit.parameters, brief)
     wrong = wrong or await _forgetful(ctx, audit)
     if wrong:
-        return _finding(audit.source, wrong, [])
+        return _finding(audit, mends, wrong)
     needs = briefs.needs(audit.parameters, brief)
     verdict = await _try(ctx, audit, needs)
     if verdict.passed:
         names = [str(p["name"]) for p in audit.parameters]
         cheat = "" if own else forms.repeats(audit.source, names, briefs.examples(brief))
         if cheat:
-            return _finding(audit.source, cheat, [], len(verdict.evidence))
-        return _Passed(audit, verdict, needs, [*mends, *audit.mends])
-    mended = await _wrapped(ctx, audit, verdict, needs)
-    return mended or _finding(audit.source, verdict.finding, [], len(verdict.evidence))
+            return _finding(audit, mends, cheat, runs=len(verdict.evidence))
+        return _Passed(audit, verdict, needs, mends)
+    mended = await _wrapped(ctx, audit, verdict, needs, mends)
+    against = [{"kind": "policy"}] if verdict.beyond else []
+    return mended or _finding(audit, mends, verdict.finding, against, len(verdict.evidence))
 
 
 async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
     own = ctx.record["kind"] == "install"
     proceed = bool(ctx.record["proceed"]) and not needs and not own
     kept = (await ctx.services.image.read(duties, ctx.target, ctx.brief["selector"], ctx.record["kind"])).value
-    trial = _trial(ctx, kept)
+    trial = _trial(ctx, kept, await reach_of(ctx))
     must_change = not own and approach.changes_object(prompts.words(ctx.brief))
     return await trial.run(audit.source, proceed=proceed, must_change=must_change)
 
@@ -117,12 +147,12 @@ async def still_right(ctx: Context, source: str) -> Verdict:
     return await _trial(ctx, kept).run(source, proceed=False)
 
 
-def _trial(ctx: Context, kept: Duties) -> Trial:
+def _trial(ctx: Context, kept: Duties, reach: Reach | None = None) -> Trial:
     parts = ctx.services
-    return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities)
+    return Trial(parts.image, parts.sandbox, ctx.target, ctx.brief, kept, capabilities=parts.capabilities, reach=reach)
 
 
-async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str]) -> _Passed | None:
+async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str], mends: list[str]) -> _Passed | None:
     """Mend a result that is right but for its kind: a list where the example has a tuple, and the like."""
     kind = verdict.kind_wanted
     if not set(kind.split(" of ")) <= set(_WRAPS) or ctx.record["kind"] == "install":
@@ -138,7 +168,7 @@ async def _wrapped(ctx: Context, audit: Audit, verdict: Verdict, needs: list[str
         return None
     tried = await _try(ctx, again, needs)
     mend = f"made the result a {kind}, as the examples have it"
-    return _Passed(again, tried, needs, [*audit.mends, mend]) if tried.passed else None
+    return _Passed(again, tried, needs, [*mends, mend, *again.mends]) if tried.passed else None
 
 
 async def _forgetful(ctx: Context, audit: Audit) -> str:
@@ -185,7 +215,9 @@ def _step(ctx: Context, chosen: _Passed, findings: list[Finding], diff: str) -> 
             "refused": [{"candidate": item["candidate"], "finding": item["finding"]} for item in findings],
         },
     }
-    log = [("VALIDATION_SUCCESS", {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)})]
+    done = {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)}
+    skipped = sum("skipped" in run for run in verdict.evidence)
+    log = [("VALIDATION_SUCCESS", done | ({"not_compared": skipped} if skipped else {}))]
     asks = ctx.services.settings.approvals == "on" or ctx.record["brief"].get("approve", False)
     if asks and not ctx.record.get("approved"):
         event = {"event": "approval_needed", "source": audit.source, "diff": diff, "evidence": verdict.evidence}
@@ -225,9 +257,12 @@ def _why(best: Finding, number: int) -> dict[str, Any]:
     return {"type": name, "message": f"No method came out right; {tries} failed: {best['finding']}", "hint": hint}
 
 
-def _finding(source: str, text: str, findings: list[dict[str, Any]], runs: int = 0) -> Finding:
+def _finding(
+    audit: Audit, mends: list[str], text: str, findings: Sequence[dict[str, Any]] = (), runs: int = 0
+) -> Finding:
+    """An attempt as it is kept: the source as it was tried, what was mended in it, and what was found."""
     kind = str(findings[0].get("kind", "")) if findings else "trial"
-    return {"source": source, "finding": text, "kind": kind, "runs": runs}
+    return {"source": audit.source, "mends": mends, "finding": text, "kind": kind, "runs": runs}
 
 
 def _show_finding(finding: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from BTrees.OOBTree import OOBTree
@@ -11,6 +12,8 @@ from BTrees.OOBTree import OOBTree
 from batos import codec
 
 if TYPE_CHECKING:
+    from batos.codec import Ref
+    from batos.errors import CodeError
     from batos.image.store import View
 
 KEEP = 1000
@@ -19,6 +22,25 @@ _FAULTS = ("MethodError", "DeadlineExceeded", "MemoryExceeded", "CovenantViolati
 _MISCALLED = re.compile(
     r"missing \d+ required|takes (from )?\d+ .*positional|unexpected keyword|multiple values for argument"
 )
+
+
+def told(
+    error: CodeError, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], *, sha256: str, tid: str
+) -> dict[str, Any]:
+    """A post-mortem: the call, the digest of the source that it ran, what it raised and where, and the moment that it saw."""
+    return {
+        "receiver": receiver,
+        "selector": selector,
+        "args": args,
+        "kwargs": kwargs,
+        "sha256": sha256,
+        "error": type(error).__name__,
+        "message": error.message,
+        "line": error.details.get("line"),
+        "traceback": error.details.get("traceback"),
+        "time": datetime.now(UTC).isoformat(),
+        "tid": tid,
+    }
 
 
 def record(view: View, post_mortem: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """What a method must keep to: permanent examples that the Architect gave, and calls of it that came out well.
 
-Both belong to a selector of the object that holds the method, and outlive its versions. A call that came out well is
-kept with the moment that it was made at: there it can be made again. Everything runs inside a unit of work.
+Both belong to a selector of the object that holds the method. Examples outlive its versions. A call that came out well is
+kept with the moment that it was made at, where it can be made again, and with the digest of the source that made it: it
+speaks for what that source was mended to, but not for a version that was put in its place on purpose. Everything runs
+inside a unit of work.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from BTrees.OOBTree import OOBTree
 
 from batos import codec
 from batos.errors import UnknownTarget
-from batos.image import dispatch
+from batos.image import dispatch, methods
+from batos.image.objects import own
 
 if TYPE_CHECKING:
     from batos.codec import Ref
@@ -22,6 +25,9 @@ EXAMPLES = 200
 """Permanent examples of one method at most; the oldest leave."""
 CALLS = 12
 """Good calls of one method at most; the oldest leave."""
+
+MENDED = ("correction", "repair")
+"""What the provenance of a version has as its origin where it was made to keep to what the one before did well."""
 
 _ROOT = "laws"
 Row = dict[str, Any]
@@ -45,8 +51,23 @@ def examples(view: View, ref: Ref, selector: str) -> list[Row]:
 
 
 def calls(view: View, ref: Ref, selector: str) -> list[Row]:
-    """The good calls of a method: `receiver`, `args`, `kwargs`, `result`, `tid`."""
-    return _load(view, ref, selector)["calls"]
+    """The good calls that speak for the active version: `receiver`, `args`, `kwargs`, `result`, `tid`, `sha256` of the source.
+
+    They are those of its own source and of the versions that it was mended from. Calls of a version before that, which the
+    Architect or a mission replaced on purpose, speak for another behaviour; a rollback to it makes them count again.
+    """
+    line = _line(own(view.get(ref)).get(selector))
+    return [call for call in _load(view, ref, selector)["calls"] if call.get("sha256", "") in line]
+
+
+def _line(active: Any) -> list[str]:
+    """The digests of a version and of those that it was mended from, newest first."""
+    line = [""]  # an older build kept calls without a digest
+    for version in methods.versions(active if isinstance(active, methods.MethodVersion) else None):
+        line.append(version.sha256)
+        if version.provenance.get("origin") not in MENDED or "rollback_of" in version.provenance:
+            break
+    return line
 
 
 def add_example(view: View, ref: Ref, selector: str, example: Row) -> None:

@@ -42,6 +42,15 @@ def history(view: View, target: str | Ref, selector: str) -> list[Record]:
     return versions
 
 
+def source_of(view: View, target: Ref, selector: str, sha256: str) -> str | None:
+    """The source of a version by its digest, None where there is no such version any more."""
+    try:
+        rows = methods.history(view, view.get(target), selector)
+    except UnknownTarget:
+        return None
+    return next((row["source"] for row in reversed(rows) if row["sha256"] == sha256), None)
+
+
 def law(view: View, target: str | Ref, selector: str) -> list[Record]:
     """The permanent examples of a method, oldest first; none where it is no method any more."""
     try:

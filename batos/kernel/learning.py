@@ -45,7 +45,7 @@ class Learner:
                 brief_hash=plain.brief_hash(brief),
                 proceed=False,
                 origin=f"method {asker.selector} of {asker.receiver.hex}",
-                depth=1,
+                depth=asker.depth,
             )
             cycle_id = await self._uvm.orchestrator.accept(mandate)
             word = await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)

@@ -121,8 +121,9 @@ class Keeper:
             except BatosError:
                 continue
             if same(outcome.result, note.result):
+                looked = (await self._uvm.image.read(dispatch.look, note.receiver, note.selector, at=tid)).value
                 call = {"receiver": note.receiver, "args": note.args, "kwargs": note.kwargs}
-                return {**call, "result": note.result, "tid": tid}
+                return {**call, "result": note.result, "tid": tid, "sha256": looked.sha256}
         return None
 
     async def _look_after(self, receiver: Ref, selector: str) -> None:

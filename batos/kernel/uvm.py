@@ -131,6 +131,7 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
             retries=settings.conflict_retries,
             learn=Learner(self).learn,
             generations=settings.call_lessons,
+            depth=settings.lesson_depth,
             hourly=settings.hourly_lessons,
             objects=settings.call_objects,
             capabilities=self.capabilities,

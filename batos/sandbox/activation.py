@@ -11,7 +11,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batos.codec import CodecError, Ref
-from batos.errors import BatosError, CovenantViolationError, DeadlineExceeded, MemoryExceeded, MethodError, TooLarge
+from batos.errors import (
+    BatosError,
+    CovenantViolationError,
+    DeadlineExceeded,
+    MemoryExceeded,
+    MethodError,
+    PolicyViolation,
+    TooLarge,
+)
+from batos.plain import references
 from batos.sandbox.codec import Handles, KernelCodec, ProtocolFault
 from batos.sandbox.pool import LOST, ZygoteLost
 from batos.sandbox.protocol import LAST_WORDS, fits, is_selector, is_slot
@@ -19,6 +28,7 @@ from batos.sandbox.protocol import LAST_WORDS, fits, is_selector, is_slot
 if TYPE_CHECKING:
     from batos.sandbox.call import Call
     from batos.sandbox.connection import Worker
+    from batos.sandbox.world import Reach
 
 _SNAPSHOT_LIMIT = 1 << 18
 _LARGE_SLOT = 1 << 15
@@ -48,17 +58,22 @@ class Ended(Exception):
 class Activation:
     """One run of one method in one worker."""
 
-    def __init__(self, call: Call, receiver: Ref, selector: str, source: str, depth: int) -> None:
+    def __init__(
+        self, call: Call, receiver: Ref, selector: str, source: str, depth: int, reach: Reach | None = None
+    ) -> None:
         self._call = call
         self._receiver = receiver
         self._selector = selector
         self._source = source
         self._depth = depth
+        self._reach = reach
+        self._given: frozenset[Ref] = frozenset()
         self._codec = KernelCodec(Handles())
         self._told: dict[Ref, dict[str, bytes]] = {}
 
     async def run(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run to the end and give the result; the worker is dead afterwards, whatever happens."""
+        self._given = frozenset([self._receiver, *references([args, kwargs])])
         opening = await self._opening(args, kwargs)
         worker = await ending(self._call.pool.take(self._call.limits))
         try:
@@ -177,7 +192,8 @@ class Activation:
         call = self._call
         mark, writes, activity = call.world.savepoint(), call.writes, call.activity
         try:
-            value = await call.send(target, selector, args, kwargs, self._depth + 1)
+            sender = self._receiver, self._selector
+            value = await call.send(target, selector, args, kwargs, self._depth + 1, sender)
         except BatosError as error:
             call.world.restore(mark)
             call.writes = writes
@@ -216,9 +232,24 @@ class Activation:
             for name, value in writes.items():
                 if not is_slot(name):
                     raise Ended(_hostile("it wrote a slot under a name that is none"))
+                self._stay_within(ref, name)
                 self._call.write(ref, name, value)
                 if ref in self._told:
                     self._told[ref][name] = self._codec.pack(value)
+
+    def _stay_within(self, ref: Ref, name: str) -> None:
+        """End the call where a candidate changes what is beyond its reach; nobody may catch that."""
+        reach = self._reach
+        if reach is None:
+            return
+        if name == "parents" and not reach.parents:
+            what, mend = "whom its object delegates to", "Leave the slot `parents` alone."
+        elif ref not in self._given and ref not in reach.objects and not self._call.world.made(ref):
+            what = f"the slot {name!r} of another object ({ref.hex}), which the mission does not speak of"
+            mend = "Change self and what is given as an argument only; send another object a message."
+        else:
+            return
+        raise Ended(PolicyViolation(f"{self._selector} changed {what}", mend, selector=self._selector))
 
     def _last(self, message: list[Any]) -> Any:
         """Take the last word: the result, or the error that it tells of."""

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.errors import BatosError
     from batos.sandbox.pool import Pool
-    from batos.sandbox.world import Limits, World
+    from batos.sandbox.world import Limits, Reach, World
 
 BYTES_FACTOR = 8  # a call's frames together, in multiples of the limit of one
 
 
 class Candidate(NamedTuple):
-    """A source that stands in for what an object understands under one selector."""
+    """A source that stands in for what an object understands under one selector; without a `reach` it is not held to one."""
 
     receiver: Ref
     selector: str
     source: str
+    reach: Reach | None = None
 
 
 class Call:
@@ -82,8 +83,16 @@ class Call:
         notice = f"\n… [output cut at {self.limits.output} bytes]\n" if self._cut else ""
         return "".join(self._printed) + notice
 
-    async def send(self, receiver: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], depth: int) -> Any:
-        """Send one message, at the top or from a method.
+    async def send(
+        self,
+        receiver: Ref,
+        selector: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        depth: int,
+        sender: tuple[Ref, str] | None = None,
+    ) -> Any:
+        """Send one message, at the top or from a method, the sender.
 
         Raises:
             BatosError: The sender may catch it.
@@ -93,7 +102,8 @@ class Call:
             raise MethodError(f"messages are nested more than {self.limits.depth} deep", error_type="RecursionError")
         candidate = self._candidate
         if candidate is not None and (receiver, selector) == candidate[:2]:
-            return await Activation(self, receiver, selector, candidate.source, depth).run(args, kwargs)
+            tried = Activation(self, receiver, selector, candidate.source, depth, candidate.reach)
+            return await tried.run(args, kwargs)
         looked = await ending(self.world.look(receiver, selector))
         if looked.kind == "method":
             return await Activation(self, receiver, selector, looked.source, depth).run(args, kwargs)
@@ -103,11 +113,9 @@ class Call:
             return _data(selector, looked.value, args, kwargs)
         if looked.kind == "quarantined":
             raise Quarantined(f"{selector!r} failed too often and is shut off", selector=selector)
-        if depth:
-            await ending(self.world.missing(receiver, selector, args, kwargs))
-        raise MessageNotUnderstood(
-            f"nobody understands {selector!r}", selector=selector, target=receiver.hex, nested=depth > 0
-        )
+        why = await ending(self.world.missing(receiver, selector, args, kwargs, sender)) if sender else ""
+        text = f"nobody understands {selector!r}" + (f": {why}" if why else "")
+        raise MessageNotUnderstood(text, selector=selector, target=receiver.hex, nested=sender is not None)
 
     def count_frame(self, size: int) -> None:
         """Count what a worker sent.

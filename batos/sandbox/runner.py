@@ -13,7 +13,7 @@ from batos.sandbox.call import Call, Candidate
 from batos.sandbox.pool import Pool, ZygoteLost
 from batos.sandbox.tasks import audit_in_worker, probe_workers, verdict
 from batos.sandbox.walls import LEVELS, refusal
-from batos.sandbox.world import Audit, Limits, Outcome, World
+from batos.sandbox.world import Audit, Limits, Outcome, Reach, World
 
 if TYPE_CHECKING:
     from batos.codec import Ref
@@ -117,6 +117,7 @@ class Sandbox:
         source: str | None = None,
         fixed: bool = False,
         limits: Limits | None = None,
+        reach: Reach | None = None,
     ) -> Outcome:
         """Send a message; generated code runs in fresh workers, its writes go to the world.
 
@@ -129,18 +130,20 @@ class Sandbox:
             source: A candidate to run instead of what the receiver understands under this selector.
             fixed: Frozen clock and seeded chance, for trials and evidence.
             limits: Other limits than the sandbox's own.
+            reach: What a candidate may change besides; None does not hold it to anything.
 
         Raises:
             MethodError: It raised or answered no data (`error_type`, `error_text`, `line`, `traceback`, `output`).
             DeadlineExceeded: It ran out of time.
             MemoryExceeded: It ran out of memory.
             CovenantViolationError: It changed its object and left without the flag.
+            PolicyViolation: A candidate changed what is beyond its reach.
             MessageNotUnderstood: Nobody understands the selector (here, or sent by the method and not caught).
             SandboxRefused: The sandbox is weaker than asked.
         """
         self._admit()
         self._counts["calls"] += 1
-        candidate = Candidate(receiver, selector, source) if source is not None else None
+        candidate = Candidate(receiver, selector, source, reach) if source is not None else None
         limits = limits or self._limits
         async with self._turn:
             try:

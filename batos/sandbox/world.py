@@ -37,6 +37,20 @@ class Looked(NamedTuple):
     primitive: str = ""
 
 
+class Reach(NamedTuple):
+    """What a candidate may change itself besides the data of its object, of its arguments' objects and of those it makes.
+
+    What other objects do when it sends them a message is theirs, and not held to this.
+
+    Attributes:
+        objects: Further objects whose slots it may set.
+        parents: Whether it may set whom an object delegates to.
+    """
+
+    objects: frozenset[Ref] = frozenset()
+    parents: bool = False
+
+
 class World(Protocol):
     """The overlay of one top-level call; used by one task at a time.
 
@@ -56,8 +70,13 @@ class World(Protocol):
         """Look the selector up along the object's parents."""
         ...
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-        """Hear of a message, sent by a method, that nobody understands; the sender may catch that it failed.
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
+        """Hear of a message that nobody understands, and of the object and method that sent it, which may catch that it failed.
+
+        Returns:
+            Why it is not learned, for the error's text; an empty text says nothing.
 
         Raises:
             BatosError: The whole call ends with it.
@@ -78,6 +97,10 @@ class World(Protocol):
         Raises:
             BatosError: The slot can't be set so; the activation that wrote it fails with this error.
         """
+        ...
+
+    def made(self, ref: Ref) -> bool:
+        """Tell whether this call made the object."""
         ...
 
     def savepoint(self) -> object:

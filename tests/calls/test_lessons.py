@@ -40,9 +40,13 @@ class Teacher:
         self.asked.append((ref, selector, args, kwargs))
         if self.fails:
             return False
-        source = f"def {selector}(self, n=0):\n    return '{selector}' and n * 2\n"
-        await self.image.transact(teach, ref, source)
+        await self.image.transact(teach, ref, self.source(selector))
         return True
+
+    @staticmethod
+    def source(selector: str) -> str:
+        """What is taught for a selector."""
+        return f"def {selector}(self, n=0):\n    return '{selector}' and n * 2\n"
 
 
 def counting(image, sandbox, **options):
@@ -60,7 +64,7 @@ async def test_a_missing_message_is_learned_and_the_call_begins_again(image, san
     assert image.read_now(mirrors.inspect, ref).value["slots"]["calls"] == 1
     assert (await caller.send(ref, "total", [1], {})).result == 4
     assert len(teacher.asked) == 2
-    assert teacher.askers == [(ref, "total")] * 2
+    assert teacher.askers == [(ref, "total", 1)] * 2
 
 
 async def test_what_cannot_be_learned_is_an_error_that_code_may_catch(image, sandbox):
@@ -68,7 +72,7 @@ async def test_what_cannot_be_learned_is_an_error_that_code_may_catch(image, san
     caller, teacher = counting(image, sandbox, fails=True)
     ref = image.transact_now(make, None, {}, CATCHES, "def hard(self):\n    return self.nothing()\n").value
     assert (await caller.send(ref, "careful", [], {})).result == "MessageNotUnderstood"
-    with pytest.raises(MessageNotUnderstood) as caught:
+    with pytest.raises(MessageNotUnderstood, match="'nothing': the mission for it failed") as caught:
         await caller.send(ref, "hard", [], {})
     assert caught.value.details["selector"] == "nothing"
     assert caught.value.details["nested"] is True
@@ -79,9 +83,25 @@ async def test_one_call_learns_only_so_much(image, sandbox):
     """The third unknown message of a call is an error, with two learned."""
     caller, teacher = counting(image, sandbox, generations=2)
     ref = image.transact_now(make, None, {}, THREE).value
-    with pytest.raises(MessageNotUnderstood):
+    with pytest.raises(MessageNotUnderstood, match=r"'four': .* CALL_LESSONS"):
         await caller.send(ref, "three", [], {})
     assert [asked[1] for asked in teacher.asked] == ["one", "two"]
+
+
+@pytest.mark.parametrize(("depth", "learned"), [(0, []), (1, ["a1"]), (2, ["a1", "a2"]), (9, ["a1", "a2", "a3"])])
+async def test_lessons_are_nested_only_so_deep(image, sandbox, depth, learned):
+    """What a learned method sends is one deeper: over the limit it is an error that says so, whatever the budget has left."""
+    caller, teacher = counting(image, sandbox, depth=depth, generations=3)
+    bodies = {"a1": "self.a2()", "a2": "self.a3()", "a3": "7"}
+    teacher.source = lambda selector: f"def {selector}(self):\n    return {bodies[selector]}\n"
+    ref = image.transact_now(make, None, {}, "def top(self):\n    return [self.a1(), self.a1()]\n").value
+    if len(learned) == len(bodies):
+        assert (await caller.send(ref, "top", [], {})).result == [7, 7]
+    else:
+        with pytest.raises(MessageNotUnderstood, match=f"nested {depth} deep, as LESSON_DEPTH says"):
+            await caller.send(ref, "top", [], {})
+    assert [asked[1] for asked in teacher.asked] == learned
+    assert [asker.depth for asker in teacher.askers] == list(range(1, len(learned) + 1))
 
 
 async def test_all_calls_together_learn_only_so_much(image, sandbox):
@@ -89,7 +109,7 @@ async def test_all_calls_together_learn_only_so_much(image, sandbox):
     caller, teacher = counting(image, sandbox, hourly=1)
     ref = image.transact_now(make, None, {}, THREE).value
     for _ in range(2):
-        with pytest.raises(MessageNotUnderstood):
+        with pytest.raises(MessageNotUnderstood, match=r"'two': .* HOURLY_LESSONS"):
             await caller.send(ref, "three", [], {})
     assert [asked[1] for asked in teacher.asked] == ["one"]
     assert caller.statistics()["lessons_left"] == 0
@@ -100,7 +120,7 @@ async def test_nothing_is_learned_when_the_sender_says_so(image, sandbox):
     caller, teacher = counting(image, sandbox)
     commit = image.transact_now(make, None, {}, THREE)
     for options in ({"learn": False}, {"at": commit.tid}):
-        with pytest.raises(MessageNotUnderstood):
+        with pytest.raises(MessageNotUnderstood, match="'one': nothing is learned in this call"):
             await caller.send(commit.value, "three", [], {}, **options)
     assert teacher.asked == []
 

@@ -261,3 +261,13 @@ class TestJson:
         assert lines[4]["result"] == [1, {"oid": "0" * 16}]
         assert lines[5]["error"]["type"] == "Unreachable"
         assert "id" not in lines[3]
+
+
+def test_runs_that_were_not_compared_are_not_counted_as_passed():
+    """What could not be tried again is told apart, on the line after an install and in the table of `explain`."""
+    skipped = {"kind": "good call", "args": [1], "passed": True, "skipped": "not compared: its moment was packed away"}
+    runs = [{"kind": "law", "args": [2], "got": {"result": 3}, "expected": {"result": 3}, "passed": True}, skipped]
+    line = "".join(map(printed, narrate.evidence({"evidence": runs})))
+    assert "1 of 1 runs passed in the sandbox, 1 not compared" in line
+    rows = printed(render.runs(runs), 120).splitlines()
+    assert ["not compared" in row for row in rows if "(1)" in row or "(2)" in row] == [False, True]

@@ -16,13 +16,16 @@ def _run(source, selector, *args):
 class TestAsMethod:
     def test_a_body_gets_self(self):
         """A function's body after the prefill is a method with self first, otherwise as it was written."""
-        source = as_method("    return a + b\n", "add", "def add(a, b):\n", ["a", "b"])
+        source, mends = as_method("    return a + b\n", "add", "def add(a, b):\n", ["a", "b"])
+        assert mends == ["made the function a method: self comes first"]
         assert source == "def add(self, a, b):\n    return a + b\n"
 
     def test_recursion_stays_within(self):
         """A function that calls itself is nested, so that it runs without messages."""
         body = "    return 1 if n < 2 else n * fact(n - 1)\n"
-        assert _run(as_method(body, "fact", "def fact(n):\n", ["n"]), "fact", 20) == 2432902008176640000
+        source, mends = as_method(body, "fact", "def fact(n):\n", ["n"])
+        assert _run(source, "fact", 20) == 2432902008176640000
+        assert "calls itself" in mends[-1]
 
     @pytest.mark.parametrize("before", [True, False])
     def test_helpers_and_constants_come_along(self, before):
@@ -31,20 +34,21 @@ class TestAsMethod:
         unused = "def other():\n    return 1\n"
         main = "def primes(a):\n    return [x for x in a if is_prime(x)]\n\n"
         answer = (helper + main if before else main + helper) + unused + "print(primes([2]))\nresult = primes([3])\n"
-        source = as_method(f"Sure:\n```python\n{answer}```\nIt works.", "primes", "def primes(a):\n", ["a"])
+        source, mends = as_method(f"Sure:\n```python\n{answer}```\nIt works.", "primes", "def primes(a):\n", ["a"])
         assert _run(source, "primes", [1, 2, 3, 4]) == [2, 3]
+        assert any("beside it" in mend for mend in mends)
         assert "other" not in source
         assert "print" not in source
 
     def test_imports_stay_above(self):
         """Imports of the answer stand above the method."""
         answer = "```python\nimport math\n\ndef area(r):\n    return math.pi * r ** 2\n```"
-        assert as_method(answer, "area", "def area(r):\n", ["r"]).startswith("import math\n\ndef area(self, r):")
+        assert as_method(answer, "area", "def area(r):\n", ["r"])[0].startswith("import math\n\ndef area(self, r):")
 
     def test_a_method_stays_one(self):
         """An answer that has self already is not given it twice."""
         answer = "def area(self, r):\n    return r\n"
-        assert as_method(answer, "area", "def area(r):\n", ["r"]) == answer
+        assert as_method(answer, "area", "def area(r):\n", ["r"]) == (answer, [])
 
 
 class TestWrapped:
@@ -64,12 +68,15 @@ class TestWrapped:
 class TestMends:
     def test_recursion_of_a_method(self):
         """A method that calls itself as a function is nested, or sends itself a message where it needs its object."""
-        plain = recursing("def total(self, a):\n    return a[0] + total(a[1:]) if a else 0\n", "total")
+        plain, nested = recursing("def total(self, a):\n    return a[0] + total(a[1:]) if a else 0\n", "total")
         assert _run(plain, "total", [1, 2, 3]) == 6
-        stateful = recursing("def total(self, a):\n    self.n = 1\n    return total(a[1:]) if a else self.n\n", "total")
+        stateful, sent = recursing(
+            "def total(self, a):\n    self.n = 1\n    return total(a[1:]) if a else self.n\n", "total"
+        )
         assert "self.total(a[1:])" in stateful
+        assert ["function inside" in nested[0], "a message" in sent[0]] == [True, True]
         once = "def total(self, a):\n    return sum(a)\n"
-        assert recursing(once, "total") == once
+        assert recursing(once, "total") == (once, [])
 
     def test_what_is_printed_is_returned(self):
         """A method that prints at its end and returns nowhere returns that; others stay as they are."""

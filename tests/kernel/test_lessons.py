@@ -50,6 +50,73 @@ def test_a_lesson_names_who_asked(tmp_path):
         kernel.kill()
 
 
+NESTED = "def headline(self, text):\n    return self.font_of(text)\n"
+FONT = "def font_of(self, text):\n    return self.size_of(text)\n"
+SIZE = "def size_of(self, text):\n    return text\n"
+LEANS = "def labelled(self, n):\n    return self.font_of(n)\n"
+LATER = "def numbered(self, n):\n    return n if n < 5 else self.font_of(n)\n"
+
+
+def _started(client):
+    return {row["selector"] for row in client.ask({"command": "cycles"})["cycles"]}
+
+
+def test_missions_are_nested_only_so_deep(tmp_path):
+    """Each method of a chain is learned for the one before, down to LESSON_DEPTH; the next gap is an error that names it."""
+    rules = [writes("headline", NESTED), writes("font_of", FONT), writes("size_of", SIZE)]
+    kernel = Kernel(tmp_path, rules, LESSON_DEPTH="2", CALL_LESSONS="9").start()
+    try:
+        with Client(kernel) as client:
+            client.ask({"command": "install", "target_oid": "genesis_obj", "selector": "report", "source": OUTER})
+            learning = {"command": "send", "target_oid": "genesis_obj", "selector": "report"}
+            reply = client.ask(learning)
+            assert reply["error"]["type"] == "MessageNotUnderstood"
+            assert "'size_of': missions of methods may be nested 2 deep" in reply["error"]["message"]
+            assert _started(client) == {"report", "headline", "font_of"}
+            assert "reports" not in client.ask({"command": "inspect", "target_oid": "genesis_obj"})["slots"]
+            # What is there now counts no more: the last one is learned by the next call.
+            assert client.ask(learning)["result"] == "x!"
+    finally:
+        kernel.stop()
+
+
+def test_no_mission_begins_within_a_trial(tmp_path):
+    """A candidate's gap is its finding, and one of its first call its `call_error`: both say why, and no mission starts."""
+    rules = [writes("labelled", LEANS, times=1), writes("labelled", "def labelled(self, n):\n    return n\n")]
+    rules += [writes("numbered", LATER), writes("font_of", SIZE.replace("size", "font"))]
+    kernel = Kernel(tmp_path, rules).start()
+    try:
+        with Client(kernel) as client:
+            reply = client.teach("labelled", parameters=[{"name": "n"}], args=[7])
+            assert (reply["status"], reply["result"]) == ("COMPLETE", 7)
+            (finding,) = [event["finding"] for event in client.events if event["event"] == "attempt"]
+            assert "nobody understands 'font_of': no mission is nested" in finding
+            shown = [{"args": [1], "result": 1}]
+            reply = client.teach("numbered", parameters=[{"name": "n"}], args=[7], examples=shown)
+            assert reply["installed"] is True
+            assert "'font_of': no mission is nested" in reply["call_error"]["message"]
+            assert _started(client) == {"labelled", "numbered"}
+    finally:
+        kernel.stop()
+
+
+def test_without_depth_nothing_is_learned_in_a_call(tmp_path):
+    """With LESSON_DEPTH 0 a method's gap is an error that says so, and no mission starts; a requester's own gap still does."""
+    kernel = Kernel(tmp_path, [writes("headline", HEADLINE)], LESSON_DEPTH="0").start()
+    try:
+        with Client(kernel) as client:
+            client.ask({"command": "install", "target_oid": "genesis_obj", "selector": "report", "source": OUTER})
+            learning = {"command": "send", "target_oid": "genesis_obj", "selector": "report"}
+            reply = client.ask(learning)
+            assert reply["error"]["type"] == "MessageNotUnderstood"
+            assert "'headline': missions of methods may be nested 0 deep" in reply["error"]["message"]
+            assert _started(client) == {"report"}
+            assert client.ask({**learning, "selector": "headline", "args": ["x"]})["result"] == "X"
+            assert client.ask(learning)["result"] == "X!"
+    finally:
+        kernel.stop()
+
+
 def test_objects_that_a_first_call_makes(tmp_path):
     """A mission whose first call clones its target answers with a reference that is there."""
     source = (

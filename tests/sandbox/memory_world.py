@@ -60,8 +60,11 @@ class MemoryWorld:
             return Looked("primitive", primitive=selector)
         return Looked("quarantined" if selector == "shut_off" else "missing")
 
-    async def missing(self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def missing(
+        self, ref: Ref, selector: str, args: list[Any], kwargs: dict[str, Any], sender: tuple[Ref, str]
+    ) -> str:
         self.unknown.append((ref, selector, args, kwargs))
+        return ""
 
     async def primitive(self, name: str, ref: Ref, args: list[Any], kwargs: dict[str, Any]) -> Any:
         self.primitives.append((name, args))
@@ -74,6 +77,9 @@ class MemoryWorld:
             raise BadField(f"{name} is a method")
         self.slots[ref][name] = value
         self.writes += 1
+
+    def made(self, ref: Ref) -> bool:
+        return False
 
     def savepoint(self) -> object:
         return {ref: dict(slots) for ref, slots in self.slots.items()}
