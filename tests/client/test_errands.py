@@ -45,9 +45,10 @@ async def test_the_past_is_asked(kernel: Double, client: Client) -> None:
     assert kernel.heard[-1]["request"] == {"command": "inspect", "target_oid": "genesis_obj"}
     assert await one.line("/as-of 0123456789abcdef history add_up")
     assert kernel.heard[-1]["tid"] == "0123456789abcdef"
-    assert await one.line("/as-of before add_up(1, b=2)")
+    assert await one.line("/as-of before add_up('one', b=2)")
     asked = kernel.heard[-1]["request"]
-    assert (asked["command"], asked["selector"], asked["args"], asked["kwargs"]) == ("send", "add_up", [1], {"b": 2})
+    assert (asked["command"], asked["selector"]) == ("send", "add_up")
+    assert (asked["args"], asked["kwargs"]) == (["one"], {"b": 2})
     assert await one.line("/as-of before remove add_up") is False
     assert len(heard.errors) == 1
 
