@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from batos.calls.lessons import Asker, Budget, Learn, Lessons, Unlearned
+from batos.calls.lessons import NO_WISHES, Asker, Budget, Learn, Lessons, Unlearned, Wishes
 from batos.calls.overlay import NEW_OBJECTS, Capabilities, Opening, Overlay, opening
 from batos.codec import Ref
 from batos.errors import BadField, CodeError, Conflict, MessageNotUnderstood, NotAllowed
@@ -101,6 +101,7 @@ class Caller:
         *,
         at: str | None = None,
         learn: bool = True,
+        wishes: Wishes = NO_WISHES,
     ) -> Sent:
         """Send a message.
 
@@ -111,6 +112,7 @@ class Caller:
             kwargs: Named arguments, plain data.
             at: A tid: send it to the past; nothing is written.
             learn: Whether messages that methods send may be learned on the way.
+            wishes: What the requester wants of the missions that this brings about.
 
         Raises:
             MessageNotUnderstood: Nobody understands it.
@@ -131,7 +133,7 @@ class Caller:
             result = await self._primitives(looked.primitive, ref, args, kwargs)
             return Sent(result, self._image.statistics()["tid"])
         teacher = self._learn if learn and at is None else None
-        lessons = Lessons(Asker(ref, selector), teacher, self._generations, self._budget)
+        lessons = Lessons(Asker(ref, selector, wishes), teacher, self._generations, self._budget)
         try:
             sent = await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:

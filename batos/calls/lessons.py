@@ -20,14 +20,29 @@ if TYPE_CHECKING:
 Learn = Callable[["Ref", str, list[Any], dict[str, Any], "Asker"], Awaitable[bool]]
 """Has a message of a method understood by its receiver, for the call that it came up in; False when that failed."""
 
+Hear = Callable[[dict[str, Any]], Awaitable[None]]
+
 HOUR = 3600.0
 
 
+class Wishes(NamedTuple):
+    """What the requester of a call wants of the missions that come up in it."""
+
+    approve: bool = False
+    """Whether they wait for an approval before they install."""
+    hear: Hear | None = None
+    """Told what the requester must know of while it waits: that one waits for an approval."""
+
+
+NO_WISHES = Wishes()
+
+
 class Asker(NamedTuple):
-    """The top-level call in which a message came up that nobody understands: its receiver and its selector."""
+    """The top-level call in which a message came up that nobody understands: its receiver, its selector, its wishes."""
 
     receiver: Ref
     selector: str
+    wishes: Wishes = NO_WISHES
 
 
 class Unlearned(MessageNotUnderstood):

@@ -326,7 +326,8 @@ class Client:
         pending.done.set_result(message)
 
     def _event(self, pending: _Pending, message: Message) -> None:
-        if isinstance(message.get("cycle_id"), str):
+        # Other events name other cycles: one for a message that the called method sent, or one that a subscriber hears of.
+        if message.get("event") == "accepted" and isinstance(message.get("cycle_id"), str):
             pending.cycle_id = message["cycle_id"]
         seq = message.get("seq")
         if isinstance(seq, int) and message.get("event") != "token":

@@ -192,7 +192,10 @@ class Session:
 
         def ended(done: asyncio.Task[Message]) -> None:
             self._left.discard(done)
-            if not done.cancelled() and done.exception() is None:
+            error = None if done.cancelled() else done.exception()
+            if isinstance(error, BatosError):
+                self.show.failed(error)
+            elif error is None and not done.cancelled():
                 self._ended(request, done.result())
 
         self._left.add(task)
@@ -219,7 +222,7 @@ class Session:
         """A request that may install something, told to wait for an approval where the Architect wants that."""
         if not self.asks:
             return request
-        if request.get("command") == "send":
+        if request.get("command") in ("send", "correct"):
             return {**request, "approve": True}
         if request.get("command") == "initiate_cognitive_cycle":
             return {**request, "mission_brief": {**request["mission_brief"], "approve": True}}

@@ -171,7 +171,7 @@ async def test_personas(kernel: Double, client: Client) -> None:
 
 
 async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
-    """Saying "no, …" after a result becomes a `correct` without asking the translator."""
+    """Saying "no, …" after a result becomes a `correct` without asking the translator; with approvals on it asks."""
     kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: {"status": "COMPLETE", "result": 6}
     kernel.answers["correct"] = lambda _r, _s: {"status": "COMPLETE"}
     one, _ = session(client)
@@ -180,6 +180,10 @@ async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
     assert await one.line("no, it is 5")
     assert kernel.heard[-1]["command"] == "correct"
     assert (kernel.heard[-1]["args"], kernel.heard[-1]["result"]) == ([2, 3], 5)
+    assert "approve" not in kernel.heard[-1]
+    assert await one.line("/approve on")
+    assert await one.line("no, it is 5")
+    assert kernel.heard[-1]["approve"] is True
     one.translator.translation.request["mission_brief"].clear()  # type: ignore[attr-defined]
 
 
