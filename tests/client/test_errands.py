@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console as RichConsole
+
+from batos.client import render
+from batos.codec import Ref
 from batos.errors import Busy, TooLarge, to_wire
 from tests.client.test_session import TEACH, session
 
@@ -188,11 +193,25 @@ async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
 
 
 async def test_what_installs_shows_its_evidence(kernel: Double, client: Client) -> None:
-    """After an install the provenance is asked for and shown."""
+    """After an install the provenance is asked for and shown with it."""
     word = {"status": "COMPLETE", "installed": True, "version": 2, "selector": "add_up"}
     kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: word
     kernel.answers["explain"] = ok(provenance={"evidence": []})
     one, heard = session(client)
     assert await one.line("add")
-    assert heard.proofs == [{"evidence": []}]
+    assert heard.replies[-1]["provenance"] == {"evidence": []}
     assert kernel.heard[-1]["version"] == 2
+
+
+async def test_parents_are_named(kernel: Double, client: Client) -> None:
+    """`/inspect` knows the names of an object's parents, which the reply has as references; without them it shows these."""
+    parents = [Ref(bytes(7) + b"\x09"), Ref(bytes(7) + b"\x2a")]
+    kernel.answers["inspect"] = ok(oid=Ref(bytes(8)), parents=parents)
+    kernel.answers["objects"] = ok(objects=[{"name": "pLLM_obj", "oid": parents[0]}, {"name": None, "oid": parents[1]}])
+    one, heard = session(client)
+    assert await one.line("/inspect")
+    screen = RichConsole(file=io.StringIO(), width=80)
+    screen.print(render.inspection(heard.replies[-1]))
+    assert f"parents  pLLM_obj, {parents[1].hex}" in screen.file.getvalue()  # type: ignore[attr-defined]
+    screen.print(render.inspection({**heard.replies[-1], "names": None}))
+    assert parents[0].hex in screen.file.getvalue()  # type: ignore[attr-defined]
