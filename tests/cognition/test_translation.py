@@ -277,3 +277,40 @@ class TestReplies:
         found = brief(parse('{"kind":"teach","selector":"import","parameters":[],"args":[]}', "some imports 5", []))
         assert found["selector"] == "import_it"
         assert translation.DEFAULT_TARGET == "genesis_obj"
+
+
+class TestWithoutAModel:
+    @pytest.mark.parametrize(
+        ("text", "kind", "command"),
+        [
+            ("hello", "talk", "converse"),
+            ("Hi there!", "talk", "converse"),
+            ("good morning, ROBIN", "talk", "converse"),
+            ("thank you.", "talk", "converse"),
+            ("what can you do?", "ask", "inspect"),
+            ("show me your capabilities", "ask", "inspect"),
+            ("system status", "ask", "status"),
+        ],
+    )
+    def test_greetings_and_questions_about_the_system_wait_for_no_model(
+        self, text: str, kind: str, command: str
+    ) -> None:
+        """Words that mean one thing only are translated at once, so that nobody waits for weights to load for a greeting."""
+        found = translation.explicit(text, KNOWN)
+        assert found is not None
+        assert found.request is not None
+        assert (found.kind, found.request["command"], found.source) == (kind, command, "rules")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "hello, what is a bear",
+            "list the HTTP methods",
+            "hi, I had a long day",
+            "there",
+            "what do you know of bears",
+        ],
+    )
+    def test_other_words_are_weighed(self, text: str) -> None:
+        """A greeting before something else, and questions that only look like one about the system, are the model's."""
+        assert translation.explicit(text, KNOWN) is None
