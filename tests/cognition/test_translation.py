@@ -314,3 +314,12 @@ class TestWithoutAModel:
     def test_other_words_are_weighed(self, text: str) -> None:
         """A greeting before something else, and questions that only look like one about the system, are the model's."""
         assert translation.explicit(text, KNOWN) is None
+
+    def test_a_greeting_is_no_value(self) -> None:
+        """A greeting before a request is not taken for what the request leaves open: that is asked back."""
+        found = rules("hello, greet the user", KNOWN)
+        assert found.kind == "unclear"
+        assert "name" in found.question
+        sent = rules("hey, what is the factorial of 12?", KNOWN)
+        assert sent.request is not None
+        assert (sent.kind, sent.request["args"]) == ("send", [12])
