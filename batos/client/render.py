@@ -151,16 +151,15 @@ def found(reply: dict[str, Any]) -> RenderableType:
 
 
 def cycles(reply: dict[str, Any]) -> RenderableType:
-    """The reply of `cycles`."""
+    """The reply of `cycles`; ✗ counts the attempts that failed."""
     rows = []
     for item in reply.get("cycles") or []:
         attempts = item.get("attempts")
         count = len(attempts) if isinstance(attempts, list) else attempts
         state = f"awaits {item['awaiting']}" if item.get("awaiting") else item.get("state")
         started = str(item.get("started", ""))[5:16].replace("T", " ")
-        rows.append([item.get("cycle_id"), state, item.get("selector"), started, count])
-    columns = ["cycle", "state", "selector", "started", "failed"]
-    return table(columns, rows) if any(row[-1] for row in rows) else table(columns[:-1], [row[:-1] for row in rows])
+        rows.append([item.get("cycle_id"), state, count or "", started, item.get("selector")])
+    return table(["cycle", "state", "✗", "started", "selector"], rows)
 
 
 def models(reply: dict[str, Any]) -> RenderableType:
