@@ -142,6 +142,7 @@ class Install(OnTarget):
     selector: Selector
     source: str
     examples: list[Example] = []
+    approve: bool = False
 
 
 class Inspect(OnTarget):

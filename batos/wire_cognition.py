@@ -16,12 +16,14 @@ class Correct(OnTarget):
     args: list[Any] = []
     kwargs: Kwargs = {}
     result: Any
+    approve: bool = False
 
 
 class Repair(OnTarget):
     """Repair a method that fails: its failed calls must come back, its good ones stay as they are."""
 
     selector: Selector
+    approve: bool = False
 
 
 class Capabilities(OnTarget):

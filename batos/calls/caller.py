@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
-from batos.calls.lessons import Asker, Budget, Learn, Lessons, Unlearned
+from batos.calls.lessons import NO_WISHES, Asker, Budget, Learn, Lessons, Unlearned, Wishes
 from batos.calls.overlay import NEW_OBJECTS, Capabilities, Opening, Overlay, opening
 from batos.codec import Ref
 from batos.errors import BadField, CodeError, Conflict, MessageNotUnderstood, NotAllowed
@@ -102,6 +102,7 @@ class Caller:
         *,
         at: str | None = None,
         learn: bool = True,
+        wishes: Wishes = NO_WISHES,
     ) -> Sent:
         """Send a message.
 
@@ -112,6 +113,7 @@ class Caller:
             kwargs: Named arguments, plain data.
             at: A tid: send it to the past; nothing is written.
             learn: Whether messages that methods send may be learned on the way.
+            wishes: What the requester wants of the missions that this brings about.
 
         Raises:
             MessageNotUnderstood: Nobody understands it.
@@ -132,7 +134,7 @@ class Caller:
             result = await self._primitives(looked.primitive, ref, args, kwargs)
             return Sent(result, self._image.statistics()["tid"])
         teacher = self._learn if learn and at is None else None
-        lessons = Lessons(Asker(ref, selector), teacher, self._generations, self._budget, self._depth)
+        lessons = Lessons(Asker(ref, selector, wishes=wishes), teacher, self._generations, self._budget, self._depth)
         try:
             sent = await self._run(opened, tid, selector, args, kwargs, at, lessons)
         except CodeError as error:

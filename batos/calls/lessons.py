@@ -20,7 +20,21 @@ if TYPE_CHECKING:
 Learn = Callable[["Ref", str, list[Any], dict[str, Any], "Asker"], Awaitable[bool]]
 """Has a message of a method understood by its receiver, for the call that it came up in; False when that failed."""
 
+Hear = Callable[[dict[str, Any]], Awaitable[None]]
+
 HOUR = 3600.0
+
+
+class Wishes(NamedTuple):
+    """What the requester of a call wants of the missions that come up in it."""
+
+    approve: bool = False
+    """Whether they wait for an approval before they install."""
+    hear: Hear | None = None
+    """Told what the requester must know of while it waits: that one waits for an approval."""
+
+
+NO_WISHES = Wishes()
 
 
 class Asker(NamedTuple):
@@ -30,11 +44,13 @@ class Asker(NamedTuple):
         receiver: The call's receiver.
         selector: Its selector.
         depth: 1 for a message of what was there before the call, 2 for one of what was learned for that, and so on.
+        wishes: What its requester wants.
     """
 
     receiver: Ref
     selector: str
     depth: int = 1
+    wishes: Wishes = NO_WISHES
 
 
 class Unlearned(MessageNotUnderstood):

@@ -1,8 +1,8 @@
 """The client's end of the Synaptic Bridge: one DEALER socket, many requests at once, survives the kernel's restart.
 
 A request is sent when the kernel is linked and waits until then. When the link breaks, what may be asked twice is asked
-again on the next link: reads, and requests that start a cycle, because their `request_id` joins the cycle that they
-started (its events are told once). What may not, like a message that changes its receiver, ends with `Unreachable`.
+again on the next link: reads, subscriptions, and requests that start a cycle, because their `request_id` joins the cycle
+that they started (its events are told once). What may not, like a message that changes its receiver, ends with `Unreachable`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import zmq
@@ -37,10 +37,14 @@ RETRY_SECONDS = 0.01
 _READS = frozenset(
     {
         *("ping", "status", "inspect", "objects", "history", "explain", "diff", "as_of", "capabilities"),
-        *("cycle", "cycles", "follow", "search", "translate", "cancel"),
+        *("cycle", "cycles", "follow", "search", "translate", "cancel", "failures", "replay", "changes", "subscribe"),
+        "remember",
     }
 )
-_STARTS_CYCLE = frozenset({"initiate_cognitive_cycle", "install", "correct"})
+"""What does nothing twice when it is asked twice; a text that is remembered again replaces itself."""
+_NOT_STORED = frozenset({"token", "waiting"})
+"""Events without a number of their own: theirs is that of the event before."""
+_STARTS_CYCLE = frozenset({"initiate_cognitive_cycle", "install", "correct", "repair"})
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class _Pending:
     cycle_id: str | None = None
     seen: int = 0
     """The highest `seq` of its events that was passed on."""
-    told: int = field(default=0)
+    told: int = -1
     """Events with a `seq` up to this are repetitions."""
 
     @property
@@ -280,7 +284,8 @@ class Client:
 
     def _repeat(self, pending: _Pending) -> None:
         pending.link = 0
-        pending.told = pending.seen
+        # A subscription begins anew, with a count of its own; what happened in between is not told.
+        pending.told = -1 if pending.message["command"] == "subscribe" else pending.seen
         self._counts["repeated"] += 1
 
     async def _pump(self) -> None:
@@ -326,10 +331,11 @@ class Client:
         pending.done.set_result(message)
 
     def _event(self, pending: _Pending, message: Message) -> None:
-        if isinstance(message.get("cycle_id"), str):
+        # Other events name other cycles: one for a message that the called method sent, or one that a subscriber hears of.
+        if message.get("event") == "accepted" and isinstance(message.get("cycle_id"), str):
             pending.cycle_id = message["cycle_id"]
         seq = message.get("seq")
-        if isinstance(seq, int) and message.get("event") != "token":
+        if isinstance(seq, int) and message.get("event") not in _NOT_STORED:
             if seq <= pending.told:
                 return
             pending.seen = max(pending.seen, seq)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
@@ -21,7 +23,7 @@ from batos.client.translator import Translator
 from batos.errors import BatosError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
@@ -36,6 +38,7 @@ MORE = "        … > "
 HISTORY_FILE = ".architect_history"
 QUIET_SECONDS = 0.7
 ASK_SECONDS = 5.0
+_WORD_END = re.compile(r"[.(,=]")
 
 
 class Console:
@@ -128,7 +131,7 @@ class Console:
 
     async def _line(self, text: str) -> None:
         work = asyncio.create_task(self.session.line(text))
-        with interrupts(on_interrupt(self.session)):
+        with interrupts(on_interrupt(self.session)), unechoed():
             await work
         self._later(self._learn())
 
@@ -139,7 +142,7 @@ class Console:
             complete_while_typing=False,
             key_bindings=bindings(),
             multiline=True,
-            prompt_continuation=lambda *_: MORE,
+            prompt_continuation=continuation,
             enable_history_search=True,
         )
 
@@ -176,7 +179,8 @@ class Known(Completer):
         """Give what may stand at the cursor."""
         del complete_event
         before = document.text_before_cursor
-        word = document.get_word_before_cursor(WORD=True)
+        # `genesis_obj.greet` and `greet_user(other` are completed after the dot and the bracket.
+        word = _WORD_END.split(document.get_word_before_cursor(WORD=True))[-1]
         if before.startswith("/") and " " not in before:
             for name, item in slash.SLASHES.items():
                 if f"/{name}".startswith(before):
@@ -186,6 +190,34 @@ class Known(Completer):
             for name in names:
                 if word and name.startswith(word) and not name.startswith("_"):
                     yield Completion(name, -len(word), display_meta=kind)
+
+
+def continuation(width: int, _line: int, wrapped: int) -> str:
+    """What stands before a further line: a mark where the Architect began one, nothing where the terminal was too narrow."""
+    return " " * width if wrapped else MORE
+
+
+@contextlib.contextmanager
+def unechoed() -> Iterator[None]:
+    """Keys that are pressed while a mission runs wait for the next prompt, and do not mix with what is shown."""
+    try:
+        import termios
+    except ImportError:  # pragma: no cover - Windows does not echo what nobody reads
+        yield
+        return
+    try:
+        place = sys.stdin.fileno()
+        before = termios.tcgetattr(place)
+    except (OSError, ValueError, termios.error):  # no terminal
+        yield
+        return
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(place, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(place, termios.TCSANOW, before)
 
 
 def bindings() -> KeyBindings:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from batos.client import render
+from batos.client import health, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +86,8 @@ def _complete(reply: Message, seconds: float, *, colour: bool) -> Iterator[Rende
         yield Text.assemble((head, "bold green"), (f"  {seconds:.1f} s", "dim"))
         if reply.get("source"):
             yield render.source(str(reply["source"]), colour=colour)
+        if isinstance(reply.get("provenance"), dict):
+            yield from evidence(reply["provenance"])
     yield from _output(reply)
     if isinstance(reply.get("call_error"), dict):
         yield Text("This call of it raised:", style="yellow")
@@ -111,8 +113,8 @@ _REPLIES: dict[str, Callable[[Message], RenderableType]] = {
     "search": render.found,
     "cycles": render.cycles,
     "models": render.models,
-    "status": render.status,
-    "cycle": render.status,
+    "status": health.status,
+    "cycle": health.fields,
     "explain": render.explanation,
     "diff": render.difference,
     "personas": render.personas,
@@ -136,8 +138,42 @@ def _answered(request: Message, reply: Message) -> Iterator[RenderableType]:
     if "result" in reply:
         yield render.value(reply["result"])
         return
+    saying = _SAYINGS.get(command)
+    if saying is not None:
+        yield Text(f"✓ {render.safe(saying(request, reply))}", style="green")
+        return
     rest = {key: item for key, item in reply.items() if key not in ("id", "status", "output", "tid")}
     yield Text("✓ " + (", ".join(f"{key} {render.cell(item)}" for key, item in rest.items()) or command), style="green")
+
+
+def _remembered(request: Message, reply: Message) -> str:
+    count = reply.get("chunks")
+    parts = f" in {count} chunks" if isinstance(count, int) and count > 1 else ""
+    return f"Fractal Memory remembers {request.get('doc_id')}{parts}"
+
+
+def _forgotten(request: Message, reply: Message) -> str:
+    what = request.get("doc_id")
+    return f"Fractal Memory forgot {what}" if reply.get("chunks") else f"Fractal Memory had nothing named {what}"
+
+
+def _removed(request: Message, reply: Message) -> str:
+    del reply
+    method = request.get("selector")
+    return f"{method} is removed; its history stays" if method else "removed"
+
+
+_SAYINGS: dict[str, Callable[[Message, Message], str]] = {
+    "rollback": lambda asked, reply: (
+        f"{asked.get('selector')} is as in version {asked.get('version')} again; that is version {reply.get('version')} now"
+    ),
+    "remember": _remembered,
+    "forget": _forgotten,
+    "remove": _removed,
+    "cancel": lambda _asked, _reply: "cancelled",
+    "approve": lambda asked, _reply: "rejected" if asked.get("verdict") == "reject" else "approved",
+}
+"""What was done, in words, where a reply has little to show."""
 
 
 def _indented(text: str, style: str = "") -> Text:
@@ -153,7 +189,9 @@ def _transition(message: Message) -> Text:
 
 
 def _attempt(message: Message) -> Text:
-    return Text(f"· attempt {message.get('n')}: {render.safe(str(message.get('finding')))}", style="yellow")
+    # Number 0 is no attempt yet: it is what a correction or a repair begins with.
+    which = f"attempt {message['n']}" if message.get("n") else "to be mended"
+    return Text(f"· {which}: {render.safe(str(message.get('finding')))}", style="yellow")
 
 
 def _similar(message: Message) -> Text:
@@ -178,8 +216,7 @@ def _approval(message: Message, *, colour: bool) -> RenderableType:
         render.diff(str(message.get("diff") or message.get("source") or ""), colour=colour),
     ]
     runs = [run for run in message.get("evidence") or [] if isinstance(run, dict)]
-    if runs:
-        parts.append(render.runs(runs))
+    parts.append(render.runs(runs) if runs else Text("No trial: the audit alone speaks for it.", style="dim"))
     return Group(*parts)
 
 

@@ -22,6 +22,8 @@ LINE = 80
 MAX_ROWS = 50
 MAX_COLUMNS = 6
 MAX_CELL = 400
+FOUND_LINES = 3
+_WHOLE = frozenset({"oid", "cycle", "version", "state", "started"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -62,9 +64,10 @@ def value(item: Any) -> RenderableType:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
     """Rows under a line of column names; long tables are folded."""
-    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, show_header=any(columns))
     for column in columns:
-        made.add_column(safe(column), overflow="fold")
+        # A name that is to be copied into a command stays in one piece.
+        made.add_column(safe(column), overflow="fold", no_wrap=column in _WHOLE)
     for row in rows[:MAX_ROWS]:
         made.add_row(*(Text(safe(cell(part))) for part in row))
     if len(rows) <= MAX_ROWS:
@@ -90,7 +93,10 @@ def inspection(reply: dict[str, Any]) -> RenderableType:
     methods = dict(reply.get("methods") or {})
     parts: list[RenderableType] = [_title(str(reply.get("name") or reply.get("oid")), f"oid {_oid(reply.get('oid'))}")]
     if reply.get("parents"):
-        parts.append(Text(f"parents  {', '.join(_oid(parent) for parent in reply['parents'])}"))
+        names = dict(reply.get("names") or {})
+        parts.append(
+            Text(f"parents  {', '.join(names.get(_oid(parent), _oid(parent)) for parent in reply['parents'])}")
+        )
     if reply.get("slots"):
         parts.append(table(["slot", "value"], [[name, _short(item)] for name, item in reply["slots"].items()]))
     if methods:
@@ -123,8 +129,8 @@ def history(reply: dict[str, Any]) -> RenderableType:
     rows = []
     for item in versions:
         origin = dict(item.get("provenance") or {})
-        by = origin.get("model") or origin.get("engine") or origin.get("persona") or ""
-        rows.append([item.get("version"), "active" if item.get("active") else "", str(item.get("time", ""))[:19], by])
+        when = str(item.get("time", ""))[:19].replace("T", " ")
+        rows.append([item.get("version"), "active" if item.get("active") else "", when, _author(origin)])
     active = next((item for item in versions if item.get("active")), None)
     parts: list[RenderableType] = [table(["version", "", "time", "by"], rows)]
     if active is not None:
@@ -140,45 +146,27 @@ def found(reply: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     for item in results:
         parts.append(_title(f"{item.get('doc_id')} · {item.get('chunk')}", f"score {float(item.get('score', 0)):.2f}"))
-        parts.append(folded(str(item.get("text", "")).strip(), 6))
+        parts.append(folded(str(item.get("text", "")).strip(), FOUND_LINES))
     return Group(*parts)
 
 
 def cycles(reply: dict[str, Any]) -> RenderableType:
-    """The reply of `cycles`."""
+    """The reply of `cycles`; ✗ counts the attempts that failed."""
     rows = []
     for item in reply.get("cycles") or []:
         attempts = item.get("attempts")
         count = len(attempts) if isinstance(attempts, list) else attempts
-        state = f"{item.get('state')}, waits for {item['awaiting']}" if item.get("awaiting") else item.get("state")
+        state = f"awaits {item['awaiting']}" if item.get("awaiting") else item.get("state")
         started = str(item.get("started", ""))[5:16].replace("T", " ")
-        rows.append([item.get("cycle_id"), state, item.get("selector"), count, started])
-    return table(["cycle", "state", "selector", "failed", "started"], rows)
-
-
-def status(reply: dict[str, Any]) -> RenderableType:
-    """The reply of `status`, or any other: a line a field, what is nested in words, without what is empty."""
-    rows = [[name, _in_words(item)] for name, item in reply.items() if name not in ("id", "status")]
-    return table(["", ""], [row for row in rows if row[1]])
-
-
-def _in_words(item: Any) -> str:
-    """A nested value as a list of words: maps as `key value`, lists and maps in brackets below the top."""
-    if isinstance(item, dict):
-        told = [(key, _in_words(part), isinstance(part, (dict, list))) for key, part in item.items()]
-        return ", ".join(f"{key} ({part})" if nested else f"{key} {part}" for key, part, nested in told if part)
-    if isinstance(item, list):
-        return "; ".join(filter(None, map(_in_words, item)))
-    if isinstance(item, bool):
-        return "yes" if item else "no"
-    return f"{item:.6g}" if isinstance(item, float) else "" if item in (None, "") else cell(item)
+        rows.append([item.get("cycle_id"), state, count or "", started, item.get("selector")])
+    return table(["cycle", "state", "✗", "started", "selector"], rows)
 
 
 def models(reply: dict[str, Any]) -> RenderableType:
     """The reply of `models`."""
     listed = reply.get("models") or []
     rows = [[item.get("name"), item.get("state"), size(item.get("bytes"))] for item in listed if isinstance(item, dict)]
-    return table(["model", "state", "size"], rows) if rows else status(reply)
+    return table(["model", "state", "size"], rows) if rows else Text("There are no models.")
 
 
 def diff(text: str, *, colour: bool = True) -> RenderableType:
@@ -217,8 +205,12 @@ def explanation(reply: dict[str, Any]) -> RenderableType:
         ["version", f"{reply.get('version')}{' (active)' if reply.get('active') else ''}"],
         ["installed", f"{str(reply.get('time', ''))[:19]}  tid {reply.get('tid')}"],
         ["wanted", brief.get("intent") or brief.get("selector")],
-        ["written by", " ".join(str(author[key]) for key in ("model", "engine", "persona") if author.get(key))],
-        ["prompt", f"sha256 {str(author.get('prompt_sha256', ''))[:16]}, seed {author.get('seed')}"],
+        ["written by", _author(origin)],
+        [
+            "prompt",
+            author.get("prompt_sha256")
+            and f"sha256 {str(author.get('prompt_sha256', ''))[:16]}, seed {author.get('seed')}",
+        ],
         ["chosen", _chosen(dict(origin.get("chosen") or {}))],
         ["from memory", ", ".join(map(str, origin.get("chunks") or [])) or "nothing"],
         ["no room for", ", ".join(map(str, origin.get("chunks_dropped") or []))],
@@ -253,6 +245,18 @@ def capabilities(reply: dict[str, Any]) -> RenderableType:
     """The reply of `capabilities`."""
     rows = [[item.get("signature") or item.get("selector"), item.get("summary", "")] for item in reply["capabilities"]]
     return table(["capability", "what it does"], rows)
+
+
+def _author(origin: dict[str, Any]) -> str:
+    """Who wrote a version: a model as a persona, or the Architect; after a roll back, whose source it has."""
+    author = dict(origin.get("author") or {})
+    persona = author.get("persona") or origin.get("persona")
+    if origin.get("origin") == "architect":
+        wrote = "the Architect"
+    else:
+        wrote = " as ".join(str(part) for part in (author.get("model"), persona) if part)
+    again = f"version {origin['rollback_of']} again" if origin.get("rollback_of") else ""
+    return ", ".join(filter(None, (wrote, again)))
 
 
 def _outcome(item: Any) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from batos import wire
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 CANCEL_SECONDS = 10.0
-_HELP_WIDTH = 74
+DETAIL_SECONDS = 3.0
 GOOD = frozenset({"COMPLETE", "OK"})
 ENDED = frozenset({"COMPLETE", "FAILED", "OK", "ERROR"})
 """States that `cycles` gives of a cycle that has ended."""
@@ -96,9 +95,7 @@ class Session:
             if not task.done():
                 self._leave(request, task)
                 return True
-            well = self._ended(request, task.result())
-            await self._evidence(request, task.result())
-            return well
+            return self._ended(request, await self._in_detail(request, task.result()))
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -170,9 +167,8 @@ class Session:
 
     def _help(self) -> None:
         width = max(len(f"/{name} {item.usage}") for name, item in slash.SLASHES.items())
-        for name, item in slash.SLASHES.items():
-            told = f"\n{' ' * (width + 4)}".join(textwrap.wrap(item.does, _HELP_WIDTH - width))
-            self.show.notice(f"{f'/{name} {item.usage}':<{width}}  {told}")
+        lines = [f"{f'/{name} {item.usage}':<{width}}  {item.does}" for name, item in slash.SLASHES.items()]
+        self.show.notice("\n  ".join(lines))
         self.show.notice("Anything else is a mission, a call like greet_user('Ada'), or a question.")
 
     def _event(self, event: Message) -> None:
@@ -183,16 +179,18 @@ class Session:
         if event.get("event") == "approval_needed":
             if self._detach:
                 self._waits.set()
-            self.show.notice(
-                f"/approve {self._cycle} installs it, /reject {self._cycle} does not; the names may be left out."
-            )
+            how = "/approve installs it, /reject does not" if self._detach else "/approve or /reject it at a prompt"
+            self.show.notice(f"{how} ({self._cycle})")
 
     def _leave(self, request: Message, task: asyncio.Task[Message]) -> None:
         """Go on without a mission that waits; its last word is shown when it comes."""
 
         def ended(done: asyncio.Task[Message]) -> None:
             self._left.discard(done)
-            if not done.cancelled() and done.exception() is None:
+            error = None if done.cancelled() else done.exception()
+            if isinstance(error, BatosError):
+                self.show.failed(error)
+            elif error is None and not done.cancelled():
                 self._ended(request, done.result())
 
         self._left.add(task)
@@ -206,20 +204,26 @@ class Session:
         self.show.last_word(request, reply)
         return reply.get("status") in GOOD
 
-    async def _evidence(self, request: Message, reply: Message) -> None:
-        """Show what speaks for a method that was just installed."""
-        if not (self.show.detailed and reply.get("installed") and reply.get("version")):
-            return
-        asked = {"target_oid": request.get("target_oid", self.target), "selector": reply.get("selector")}
+    async def _in_detail(self, request: Message, reply: Message) -> Message:
+        """A last word with what speaks for a method that was just installed, or with the names of an object's parents."""
+        if not self.show.detailed:
+            return reply
         with contextlib.suppress(BatosError):
-            told = await self.client.call("explain", **asked, version=reply["version"], timeout=CANCEL_SECONDS)
-            self.show.evidence(dict(told.get("provenance") or {}))
+            if reply.get("installed") and reply.get("version"):
+                asked = {"target_oid": request.get("target_oid", self.target), "selector": reply.get("selector")}
+                told = await self.client.call("explain", **asked, version=reply["version"], timeout=DETAIL_SECONDS)
+                return {**reply, "provenance": told.get("provenance")}
+            if request.get("command") == "inspect" and reply.get("parents"):
+                told = await self.client.call("objects", timeout=DETAIL_SECONDS)
+                names = {item["oid"].hex: item["name"] for item in told.get("objects", []) if item.get("name")}
+                return {**reply, "names": names}
+        return reply
 
     def _asking(self, request: Message) -> Message:
         """A request that may install something, told to wait for an approval where the Architect wants that."""
         if not self.asks:
             return request
-        if request.get("command") == "send":
+        if request.get("command") in ("send", "correct"):
             return {**request, "approve": True}
         if request.get("command") == "initiate_cognitive_cycle":
             return {**request, "mission_brief": {**request["mission_brief"], "approve": True}}

@@ -26,7 +26,8 @@ class Reporter(Protocol):
     """What hears of a session's course.
 
     Attributes:
-        detailed: Whether it wants to hear the evidence of what was installed.
+        detailed: Whether it wants last words with more than the kernel told: `provenance` of what was installed, `names` of
+            an object's parents.
     """
 
     detailed: bool
@@ -54,9 +55,6 @@ class Reporter(Protocol):
 
     def correcting(self, request: Message) -> None:
         """Words were taken for a correction."""
-
-    def evidence(self, provenance: Message) -> None:
-        """What speaks for a method that was just installed."""
 
 
 class JsonShow:
@@ -106,9 +104,6 @@ class JsonShow:
     def correcting(self, request: Message) -> None:
         """As an event `translated`."""
         self._print({"event": "translated", "kind": "correct", "source": "rules", "request": request})
-
-    def evidence(self, provenance: Message) -> None:
-        """Nothing: `explain` tells it to programs."""
 
     def _print(self, message: Message) -> None:
         stream = self._stream or sys.stdout
@@ -201,13 +196,6 @@ class Show:
     def correcting(self, request: Message) -> None:
         """What the correction was taken for."""
         self._say(f"→ {request['selector']}{_shown_args(request)} must give {request['result']!r}  (correct)", "cyan")
-
-    def evidence(self, provenance: Message) -> None:
-        """What speaks for a method that was just installed."""
-        from batos.client import narrate
-
-        for part in narrate.evidence(provenance):
-            self._print(part)
 
     def _say(self, text: str, style: str = "") -> None:
         from rich.text import Text

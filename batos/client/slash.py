@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
+import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from batos.errors import BadField
 
 Message = dict[str, Any]
 MakeRequest = Callable[[list[str], str], Message]
+_ARGUMENT = re.compile(r"""(?:"[^"]*"|'[^']*')(?=\s|$)|\S+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Slash:
         request: Makes the request of the arguments and the present target; None: the session does it itself.
         least: How many arguments it needs.
         most: How many it takes; the last one takes the rest of the line.
+        written: Whether the last one is taken as it is written, with its quotes.
     """
 
     usage: str
@@ -30,6 +33,7 @@ class Slash:
     request: MakeRequest | None = None
     least: int = 0
     most: int = 1
+    written: bool = False
 
 
 def version(text: str) -> int:
@@ -66,8 +70,8 @@ SLASHES: dict[str, Slash] = {
         lambda a, target: {"command": "explain", "target_oid": target, "selector": a[0]},
         least=1,
     ),
-    "diff": Slash("SELECTOR [VERSION [VERSION]]", "compare versions; without numbers the last two", least=1, most=3),
-    "as-of": Slash("MOMENT LINE", "ask the past: inspect, history SELECTOR, or a call", least=2, most=2),
+    "diff": Slash("SELECTOR [N [M]]", "compare two versions; without numbers the last", least=1, most=3),
+    "as-of": Slash("MOMENT LINE", "ask the past: inspect, history X, or a call", least=2, most=2, written=True),
     "rollback": Slash(
         "SELECTOR VERSION",
         "reinstall an old version",
@@ -91,7 +95,7 @@ SLASHES: dict[str, Slash] = {
         least=2,
         most=2,
     ),
-    "learn": Slash("PATH", "learn a file (text, Markdown, Python, JSONL, HTML, PDF), or a folder of them", least=1),
+    "learn": Slash("PATH", "learn a file, or a folder of them", least=1),
     "forget": Slash("NAME", "forget a text", lambda a, _: {"command": "forget", "doc_id": a[0]}, least=1),
     "cycles": Slash(
         "[STATE]",
@@ -99,8 +103,8 @@ SLASHES: dict[str, Slash] = {
         lambda a, _: {"command": "cycles", "limit": 20, **({"state": a[0].upper()} if a else {})},
     ),
     "follow": Slash("CYCLE", "watch a cycle to its end", lambda a, _: {"command": "follow", "cycle_id": a[0]}, least=1),
-    "cancel": Slash("[CYCLE]", "cancel a cycle; without a name the newest that has not ended"),
-    "approve": Slash("[CYCLE]", "install what waits; `on` asks before each install, `off` does not"),
+    "cancel": Slash("[CYCLE]", "cancel a cycle, else the newest that goes on"),
+    "approve": Slash("[CYCLE]", "install what waits; on or off: ask from now on?"),
     "reject": Slash("[CYCLE]", "reject what waits for approval"),
     "personas": Slash("", "show who the personas are", most=0),
     "export": Slash("[OBJECT [FOLDER]]", "write an object as files", most=2),
@@ -123,21 +127,31 @@ def parse(line: str) -> tuple[str, list[str]]:
     name = name.casefold()
     slash = SLASHES.get(name)
     if slash is None:
-        near = next((known for known in SLASHES if name and known.startswith(name)), None)
+        near = _near(name)
         raise BadField(f"There is no command /{name}", f"Do you mean /{near}?" if near else "/help lists the commands.")
-    parts = _parts(rest.strip(), slash.most)
+    parts = _parts(rest.strip(), slash)
     if not slash.least <= len(parts) <= slash.most:
         raise BadField(f"/{name} takes {slash.usage or 'no arguments'}", f"Write it as: /{name} {slash.usage}".rstrip())
     return name, parts
 
 
-def _parts(rest: str, most: int) -> list[str]:
-    if not rest:
-        return []
-    try:
-        words = shlex.split(rest)
-    except ValueError:
-        words = rest.split()
-    if len(words) <= max(most, 1):
-        return words
-    return [*words[: most - 1], rest.split(maxsplit=most - 1)[-1]] if most else words
+def _near(name: str) -> str:
+    """The command that a mistyped one was meant to be; empty when none is near."""
+    begun = [known for known in SLASHES if name and known.startswith(name)]
+    return next(iter(begun or difflib.get_close_matches(name, SLASHES, 1)), "")
+
+
+def _parts(rest: str, slash: Slash) -> list[str]:
+    """Arguments between spaces, or in quotes; a backslash is a sign like others, since paths on Windows have them."""
+    found = list(_ARGUMENT.finditer(rest))
+    if slash.most == 0:
+        return [item[0] for item in found]
+    parts = [_bare(item[0]) for item in found[: slash.most]]
+    if len(found) > slash.most or (slash.written and len(found) == slash.most):
+        parts[-1] = rest[found[slash.most - 1].start() :]
+    return parts
+
+
+def _bare(argument: str) -> str:
+    quoted = len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "\"'"
+    return argument[1:-1] if quoted else argument

@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from batos.client.bridge import Client, Message, OnEvent
+from batos.client.bridge import Client, Message, OnEvent, OnLink
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -32,19 +32,25 @@ class SyncClient:
     Args:
         endpoint: The address of the bridge.
         keys: The folder with the keys; None: without CURVE.
+        on_link: As of `Client`; called in the client's thread.
+        patience: As of `Client`, in seconds.
     """
 
-    def __init__(self, endpoint: str, keys: Path | None) -> None:
-        self._client = Client(endpoint, keys)
+    def __init__(
+        self, endpoint: str, keys: Path | None, *, on_link: OnLink | None = None, patience: float | None = None
+    ) -> None:
+        self._client = Client(endpoint, keys, on_link=on_link, patience=patience)
         self._loop = new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="batos-client", daemon=True)
         self._thread.start()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> SyncClient:
+    def from_settings(
+        cls, settings: Settings, *, on_link: OnLink | None = None, patience: float | None = None
+    ) -> SyncClient:
         """A client for the kernel of these settings."""
         like = Client.from_settings(settings)
-        return cls(like.endpoint, like.keys)
+        return cls(like.endpoint, like.keys, on_link=on_link, patience=patience)
 
     def __enter__(self) -> Self:
         """Use as a context; the socket opens with the first request."""

@@ -129,6 +129,8 @@ def _mending(view: View, mandate: Mandate, now: str) -> Mandate:
     told = methods.version(view, view.get(ref), selector)["provenance"].get("mission_brief", {})
     kept = {key: told[key] for key in ("intent", "parameters", "persona", "examples") if told.get(key)}
     brief = {"type": "unhandled_message", "selector": selector, **kept, "version": "new"}
+    if mandate.brief.get("approve"):
+        brief["approve"] = True
     return replace(mandate, target=ref, brief=brief, proceed=False)
 
 

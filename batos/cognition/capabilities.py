@@ -144,12 +144,19 @@ def near(text: str, item: Capability) -> bool:
     return bool((stems(text) & _meaning(item)) - _GENERIC_STEMS)
 
 
+_GREETED = re.compile(
+    r"^\s*(?:hi|hello|hey|good (?:morning|evening|day))(?:\s+there)?\s*[,!.]\s*(?=\S+\s+\S)", re.IGNORECASE
+)
+"""A greeting before something else: it is no value."""
+
+
 def match(text: str, known: Sequence[Capability]) -> Matched | str | None:
     """Find the capability that some words mean.
 
     Returns:
         The match; a question where two fit or arguments are missing; None where nothing fits.
     """
+    text = _GREETED.sub("", text)
     values = literals(text)
     said = _without(text, values)
     spoken = stems(said) | {_stem(verb) for verb in wording.verbs_meant(text, said)}

@@ -54,6 +54,12 @@ _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|good (?:morning|evening|day|night)|thanks|thank you|bye|goodbye|how are you|cheers)\b",
     re.IGNORECASE,
 )
+_HELLO = re.compile(
+    r"(?:(?:hi|hello|hey|good (?:morning|evening|day|night)|thanks|thank you|bye|goodbye|how are you|cheers"
+    r"|there|all|everybody|robin|brick|babs|alfred)\b[\s,!.?]*)+",
+    re.IGNORECASE,
+)
+"""Nothing but a greeting."""
 _TALKED = re.compile(
     _POLITE + r"(?:simulate|imagine|play|have|hold) (?:an? |the )?(?:\w+ )?(?:conversation|dialogue|chat)",
     re.IGNORECASE,
@@ -63,6 +69,11 @@ _WHETHER = re.compile(r"(?:if|whether)\b", re.IGNORECASE)
 _ABILITY = re.compile(
     r"what (?:can|could) you do|what do you (?:know|understand)\b|(?:which|what|list|show)\b.*\b(?:methods|capabilities|skills"
     r"|selectors)\b",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"what (?:can|could) you do|what do you (?:know|understand)"
+    r"|(?:list|show(?: me)?|what are) (?:all )?(?:your|the) (?:methods|capabilities|skills|selectors)",
     re.IGNORECASE,
 )
 _HEALTH = re.compile(
@@ -106,7 +117,17 @@ def certain(text: str, known: list[Capability], target: Any) -> Translation | No
         made = teach(text, words.Named(better["name"], None, words.persona_in(text)), [], target)
         return _with_brief(made, version="new")
     matched = capabilities.match(text, known)
-    return send(target, matched.selector, matched.args, {}) if isinstance(matched, capabilities.Matched) else None
+    if isinstance(matched, capabilities.Matched):
+        return send(target, matched.selector, matched.args, {})
+    return _certain_words(text, target) if matched is None else None
+
+
+def _certain_words(text: str, target: Any) -> Translation | None:
+    """A greeting alone, or one of the questions about the system that are asked in these very words; else None."""
+    if _GREETING.match(text) and _HELLO.fullmatch(text):
+        return talk(text)
+    bare = text.rstrip(" ?!.")
+    return asked(text, target) if _ABOUT.fullmatch(bare) or _HEALTH.fullmatch(bare) else None
 
 
 def by_rule(text: str, known: list[Capability], target: Any) -> Translation:

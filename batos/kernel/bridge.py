@@ -130,7 +130,7 @@ class Bridge:
         key = ""
         if self._door is not None:
             key = str(frames[-1].get("User-Id"))
-            if key not in self._door.roles:
+            if not self._door.admits(key):
                 return  # revoked while it was connected
         parts = [bytes(frame.buffer) for frame in frames[:-1]]
         delimiter = len(parts) == 2 and parts[1] == b""
@@ -215,7 +215,7 @@ class Bridge:
 
     def send(self, peer: Peer, message: Message) -> bool:
         """Send a message without waiting; False when the peer is gone, or may hear nothing any more."""
-        if self._door is not None and peer.key not in self._door.roles:
+        if self._door is not None and not self._door.admits(peer.key):
             return False
         try:
             data = codec.pack(message)

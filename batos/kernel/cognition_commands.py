@@ -50,6 +50,8 @@ class CognitionCommands:
         return await self._cycle(request, {"type": "unhandled_message", "selector": request.selector}, "repair", emit)
 
     async def _cycle(self, request: Any, brief: Message, kind: str, emit: Emit) -> Message:
+        if request.approve:
+            brief["approve"] = True
         body = {**brief, "kind": kind, "target": str(request.target_oid)}
         mandate = Mandate(
             target=request.target_oid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batos import plain, wire
+from batos.calls.lessons import Wishes
 from batos.cognition.brief import missing_values
 from batos.cognition.orchestrator import Mandate
 from batos.errors import MessageNotUnderstood, NotAllowed
@@ -104,12 +105,12 @@ class Commands:
         mandate = asked.mandate(request.target_oid, brief, asked.body["mission_brief"], proceed=request.proceed)
         there = await self._uvm.orchestrator.known(mandate)
         if there is None and request.mission_brief.version != "new":
-            direct = await self._direct(request, mandate)
+            direct = await self._direct(request, mandate, emit)
             if direct is not None:
                 return direct
         return await self._cycle_of(mandate, emit)
 
-    async def _direct(self, request: wire.InitiateCognitiveCycle, mandate: Mandate) -> Message | None:
+    async def _direct(self, request: wire.InitiateCognitiveCycle, mandate: Mandate, emit: Emit) -> Message | None:
         """Send the message when it is understood already; None when it is not."""
         brief = request.mission_brief
         found = (await self._uvm.image.read(learned.about, mandate.target, brief.selector)).value
@@ -123,7 +124,8 @@ class Commands:
         if needs and request.proceed:
             return {**word, "needs": needs}
         if request.proceed:
-            sent = await self._uvm.caller.send(found["target"], brief.selector, brief.args, brief.kwargs)
+            wishes = Wishes(brief.approve, emit)
+            sent = await self._uvm.caller.send(found["target"], brief.selector, brief.args, brief.kwargs, wishes=wishes)
             word.update(_sent_fields(sent))
         return word
 
@@ -149,7 +151,10 @@ class Commands:
             if there is not None:
                 return await self._uvm.orchestrator.follow(there, 0, emit)
         try:
-            sent = await self._uvm.caller.send(target, selector, request.args, request.kwargs, learn=request.learn)
+            wishes = Wishes(request.approve, emit)
+            sent = await self._uvm.caller.send(
+                target, selector, request.args, request.kwargs, learn=request.learn, wishes=wishes
+            )
         except MessageNotUnderstood as error:
             if error.details.get("selector") != selector or error.details.get("nested"):
                 raise
@@ -165,6 +170,8 @@ class Commands:
         brief: Message = {"type": "unhandled_message", "selector": request.selector}
         if request.examples:
             brief["examples"] = [example.given() for example in request.examples]
+        if request.approve:
+            brief["approve"] = True
         return await self._cycle_of(
             asked.mandate(request.target_oid, brief, brief, kind="install", source=request.source), emit
         )

@@ -29,12 +29,28 @@ class Doorkeeper:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._authorized = folder / "authorized"
         self._stamp: object = None
+        self._changed = 0
         self._auth: Authenticator | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.roles: dict[str, str] = {}
         """The role of each authorised key, which is Z85 text."""
+
+    def admits(self, key: str) -> bool:
+        """Whether a key is authorised now: who was revoked is not heard from that moment on.
+
+        The folder's time tells of a file that came or went; what was written into one is seen within LOOK_SECONDS.
+        """
+        try:
+            changed = self._authorized.stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        if changed != self._changed:
+            self._changed = changed
+            self._look_now()
+        return key in self.roles
 
     def is_operator(self, key: str) -> bool:
         """Whether a key is an operator's."""
@@ -53,7 +69,7 @@ class Doorkeeper:
     def callback(self, domain: str, key: bytes) -> bool:
         """Decide on a key (ZeroMQ's authenticator asks): 32 bytes as Z85."""
         del domain
-        return key.decode("ascii", "replace") in self.roles
+        return self.admits(key.decode("ascii", "replace"))
 
     def close(self) -> None:
         """Admit nobody any more."""

@@ -12,7 +12,7 @@ from batos.errors import BatosError, Stopping
 if TYPE_CHECKING:
     from batos.calls.lessons import Asker
     from batos.codec import Ref
-    from batos.kernel.bridge import Message
+    from batos.kernel.bridge import Emit, Message
     from batos.kernel.uvm import BatOS_UVM
 
 _log = logging.getLogger("batos.kernel")
@@ -28,12 +28,15 @@ class Learner:
         """Start the mission, or join the one that is on its way; tell whether the message is understood now.
 
         The message itself is sent by the call that begins again, so the mission does not proceed. The call waits for it, so
-        it is nested: it takes no worker's place, and its provenance names the call.
+        it is nested: it takes no worker's place, and its provenance names the call. Of its events the requester hears that
+        it waits for an approval, since nothing else would say why there is no answer.
 
         Raises:
             Stopping: The kernel is going down.
         """
-        brief = {"type": "unhandled_message", "selector": selector, "args": args, "kwargs": kwargs}
+        brief: Message = {"type": "unhandled_message", "selector": selector, "args": args, "kwargs": kwargs}
+        if asker.wishes.approve:
+            brief["approve"] = True
         message = {"command": "initiate_cognitive_cycle", "target_oid": receiver, "mission_brief": brief}
         try:
             request = wire.read_request(message)
@@ -48,7 +51,7 @@ class Learner:
                 depth=asker.depth,
             )
             cycle_id = await self._uvm.orchestrator.accept(mandate)
-            word = await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)
+            word = await self._uvm.orchestrator.follow(cycle_id, 0, _waits_of(cycle_id, asker))
         except Stopping:
             raise
         except BatosError as error:
@@ -59,6 +62,11 @@ class Learner:
         return bool(word["status"] == "COMPLETE")
 
 
-async def _unheard(message: Message) -> None:
-    """The requester waits for the answer to its own message; these events belong to another cycle."""
-    del message
+def _waits_of(cycle_id: str, asker: Asker) -> Emit:
+    """Tells the requester that a mission waits; it waits for its own answer, other events belong to another cycle."""
+
+    async def heard(event: Message) -> None:
+        if event["event"] == "approval_needed" and asker.wishes.hear is not None:
+            await asker.wishes.hear({**event, "cycle_id": cycle_id})
+
+    return heard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batos.calls.caller import Caller
-from batos.calls.lessons import Budget
+from batos.calls.lessons import Asker, Budget
 from batos.errors import MessageNotUnderstood
 from batos.image import mirrors
 from tests.calls.conftest import make, no_primitive, teach
@@ -64,7 +64,7 @@ async def test_a_missing_message_is_learned_and_the_call_begins_again(image, san
     assert image.read_now(mirrors.inspect, ref).value["slots"]["calls"] == 1
     assert (await caller.send(ref, "total", [1], {})).result == 4
     assert len(teacher.asked) == 2
-    assert teacher.askers == [(ref, "total", 1)] * 2
+    assert teacher.askers == [Asker(ref, "total")] * 2
 
 
 async def test_what_cannot_be_learned_is_an_error_that_code_may_catch(image, sandbox):

@@ -159,6 +159,47 @@ class TestLinks:
         await client.request({"command": "ping"})
         assert [request["command"] for request in kernel.heard].count("send") == 1
 
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"command": "repair", "target_oid": "genesis_obj", "selector": "add_up"},
+            {"command": "remember", "doc_id": "note", "text": "x"},
+            {"command": "failures"},
+        ],
+        ids=lambda message: message["command"],
+    )
+    async def test_what_may_be_asked_twice_is(self, kernel: Double, client: Client, message: dict[str, Any]) -> None:
+        """A repair, a text to remember and a read outlive the kernel's restart; what starts a cycle keeps its name."""
+        arrived = asyncio.Event()
+        kernel.answers[message["command"]] = lambda _r, _s: arrived.set()
+        asked = asyncio.create_task(client.request(message))
+        await arrived.wait()
+        await kernel.stop()
+        kernel.answers[message["command"]] = lambda _r, _s: {"status": "OK"}
+        await kernel.start()
+        assert (await asked)["status"] == "OK"
+        assert kernel.heard[0] == kernel.heard[1]
+        assert ("request_id" in kernel.heard[0]) is (message["command"] == "repair")
+
+    async def test_a_subscription_begins_anew(self, kernel: Double, client: Client) -> None:
+        """After the kernel's restart a subscriber is subscribed again, and hears what the new kernel tells from its first event."""
+
+        async def subscribe(_request: Any, say: Any) -> None:
+            await say({"event": "subscribed", "seq": 0, "topics": ["cycles"]})
+            for seq in (1, 2):
+                await say({"event": "cycle", "cycle_id": "c", "seq": seq})
+
+        kernel.answers["subscribe"] = subscribe
+        heard: asyncio.Queue[int] = asyncio.Queue()
+        told = asyncio.create_task(
+            client.request({"command": "subscribe", "topics": ["cycles"]}, lambda event: heard.put_nowait(event["seq"]))
+        )
+        assert [await heard.get() for _ in range(3)] == [0, 1, 2]
+        await kernel.stop()
+        await kernel.start()
+        assert [await heard.get() for _ in range(3)] == [0, 1, 2]
+        told.cancel()
+
     async def test_a_client_that_starts_first_waits_for_keys_and_kernel(self, tmp_path: Path) -> None:
         """Neither the key files nor the kernel need to be there when a request is made."""
         double = Double(tmp_path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import re
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console as Screen
 
-from batos.client.console import HISTORY_FILE, Console, Known
+from batos.client.console import HISTORY_FILE, MORE, Console, Known, continuation, unechoed
 from batos.client.show import Show
 from batos.settings import Settings
 
@@ -136,5 +138,42 @@ def test_completion_knows_commands_selectors_and_objects() -> None:
     assert complete("/hi") == ["/history"]
     assert complete("/history gr") == ["greet_user"]
     assert complete("g") == ["greet_user", "genesis_obj"]
+    assert complete("genesis_obj.gr") == ["greet_user"]
+    assert complete("greet_user(gen") == ["genesis_obj"]
     assert complete("_") == []
     assert complete("") == []
+
+
+def test_only_lines_that_were_begun_have_a_mark() -> None:
+    """A line that the terminal wraps goes on without one, so that it does not look like two."""
+    assert continuation(12, 1, 0) == MORE
+    assert continuation(12, 0, 1) == " " * 12
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no termios")
+def test_keys_pressed_meanwhile_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a mission runs the terminal does not echo, but Ctrl-C still interrupts; after it the terminal is as it was."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    with open(ours, "rb"), open(theirs, encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        before = termios.tcgetattr(theirs)
+        assert before[3] & termios.ECHO
+        with unechoed():
+            during = termios.tcgetattr(theirs)
+            assert not during[3] & termios.ECHO
+            assert during[3] & termios.ISIG
+        assert termios.tcgetattr(theirs) == before
+
+
+def test_without_a_terminal_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a pipe for stdin, or none at all, a line runs all the same."""
+    for stdin in (io.StringIO(), open(os.devnull, encoding="utf-8")):  # noqa: SIM115
+        monkeypatch.setattr(sys, "stdin", stdin)
+        ran = False
+        with unechoed():
+            ran = True
+        stdin.close()
+        assert ran

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console as RichConsole
+
+from batos.client import render
+from batos.codec import Ref
 from batos.errors import Busy, TooLarge, to_wire
 from tests.client.test_session import TEACH, session
 
@@ -45,9 +50,10 @@ async def test_the_past_is_asked(kernel: Double, client: Client) -> None:
     assert kernel.heard[-1]["request"] == {"command": "inspect", "target_oid": "genesis_obj"}
     assert await one.line("/as-of 0123456789abcdef history add_up")
     assert kernel.heard[-1]["tid"] == "0123456789abcdef"
-    assert await one.line("/as-of before add_up(1, b=2)")
+    assert await one.line("/as-of before add_up('one', b=2)")
     asked = kernel.heard[-1]["request"]
-    assert (asked["command"], asked["selector"], asked["args"], asked["kwargs"]) == ("send", "add_up", [1], {"b": 2})
+    assert (asked["command"], asked["selector"]) == ("send", "add_up")
+    assert (asked["args"], asked["kwargs"]) == (["one"], {"b": 2})
     assert await one.line("/as-of before remove add_up") is False
     assert len(heard.errors) == 1
 
@@ -215,7 +221,7 @@ async def test_personas(kernel: Double, client: Client) -> None:
 
 
 async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
-    """Saying "no, …" after a result becomes a `correct` without asking the translator."""
+    """Saying "no, …" after a result becomes a `correct` without asking the translator; with approvals on it asks."""
     kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: {"status": "COMPLETE", "result": 6}
     kernel.answers["correct"] = lambda _r, _s: {"status": "COMPLETE"}
     one, _ = session(client)
@@ -224,15 +230,33 @@ async def test_a_correction_goes_out(kernel: Double, client: Client) -> None:
     assert await one.line("no, it is 5")
     assert kernel.heard[-1]["command"] == "correct"
     assert (kernel.heard[-1]["args"], kernel.heard[-1]["result"]) == ([2, 3], 5)
+    assert "approve" not in kernel.heard[-1]
+    assert await one.line("/approve on")
+    assert await one.line("no, it is 5")
+    assert kernel.heard[-1]["approve"] is True
     one.translator.translation.request["mission_brief"].clear()  # type: ignore[attr-defined]
 
 
 async def test_what_installs_shows_its_evidence(kernel: Double, client: Client) -> None:
-    """After an install the provenance is asked for and shown."""
+    """After an install the provenance is asked for and shown with it."""
     word = {"status": "COMPLETE", "installed": True, "version": 2, "selector": "add_up"}
     kernel.answers["initiate_cognitive_cycle"] = lambda _r, _s: word
     kernel.answers["explain"] = ok(provenance={"evidence": []})
     one, heard = session(client)
     assert await one.line("add")
-    assert heard.proofs == [{"evidence": []}]
+    assert heard.replies[-1]["provenance"] == {"evidence": []}
     assert kernel.heard[-1]["version"] == 2
+
+
+async def test_parents_are_named(kernel: Double, client: Client) -> None:
+    """`/inspect` knows the names of an object's parents, which the reply has as references; without them it shows these."""
+    parents = [Ref(bytes(7) + b"\x09"), Ref(bytes(7) + b"\x2a")]
+    kernel.answers["inspect"] = ok(oid=Ref(bytes(8)), parents=parents)
+    kernel.answers["objects"] = ok(objects=[{"name": "pLLM_obj", "oid": parents[0]}, {"name": None, "oid": parents[1]}])
+    one, heard = session(client)
+    assert await one.line("/inspect")
+    screen = RichConsole(file=io.StringIO(), width=80)
+    screen.print(render.inspection(heard.replies[-1]))
+    assert f"parents  pLLM_obj, {parents[1].hex}" in screen.file.getvalue()  # type: ignore[attr-defined]
+    screen.print(render.inspection({**heard.replies[-1], "names": None}))
+    assert parents[0].hex in screen.file.getvalue()  # type: ignore[attr-defined]

@@ -30,7 +30,6 @@ class Heard:
         self.replies: list[Message] = []
         self.errors: list[BatosError] = []
         self.paused = 0
-        self.proofs: list[Message] = []
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
@@ -55,9 +54,6 @@ class Heard:
 
     def correcting(self, request: Message) -> None:
         self.events.append("correcting")
-
-    def evidence(self, provenance: Message) -> None:
-        self.proofs.append(provenance)
 
 
 class Fixed:
@@ -200,5 +196,22 @@ class TestCourse:
                 await asyncio.sleep(0.01)
             approved.set()
             assert await line is True
-        assert "/approve c1" in heard.notices[0]
+        assert "/approve" in heard.notices[0]
+        assert "c1" in heard.notices[0]
         assert heard.replies == [{"id": heard.replies[0]["id"], "status": "COMPLETE"}]
+
+    async def test_a_waiting_mission_that_is_lost_is_told(self, kernel: Double, client: Client) -> None:
+        """A call whose method waits for an approval and whose kernel dies is shown as lost, not forgotten in silence."""
+
+        async def send(_request: Any, say: Any) -> None:
+            await say({"event": "approval_needed", "source": "", "seq": 5, "cycle_id": "c2"})
+
+        kernel.answers["send"] = send
+        request = {"command": "send", "target_oid": "genesis_obj", "selector": "outer"}
+        one, heard = session(client, Translation(kind="send", request=request), detach=True)
+        assert await one.line("outer()") is True
+        assert "/approve installs it, /reject does not (c2)" in heard.notices[0]
+        await kernel.stop()
+        while not heard.errors:
+            await asyncio.sleep(0.01)
+        assert "not known whether" in heard.errors[0].message

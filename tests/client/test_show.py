@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, Group
 
 from batos.client import narrate, render
 from batos.client.live import LiveLine
@@ -79,7 +79,7 @@ class TestValues:
 
 class TestShow:
     def test_an_installed_method_is_shown_with_its_result(self) -> None:
-        """The head, the source as it is, and the result, in this order, without trailing blanks in a pipe."""
+        """The head, the source as it is, its evidence, and the result, in this order, without trailing blanks in a pipe."""
         reply = {
             "status": "COMPLETE",
             "selector": "double",
@@ -88,10 +88,12 @@ class TestShow:
             "source": "def double(self, x):\n    return [x, x]\n",
             "result": [1, 1],
             "output": "working\n",
+            "provenance": {"guardian": {"guardian": "passed"}, "evidence": [{"passed": True}]},
         }
         lines = story({"command": "initiate_cognitive_cycle"}, reply).splitlines()
         assert lines[0].startswith("✓ double version 1 is installed")
-        assert lines[1:] == ["def double(self, x):", "    return [x, x]", "working", "[1, 1]"]
+        evidence = "  evidence  1 of 1 runs passed in the sandbox; the Guardian passed"
+        assert lines[1:] == ["def double(self, x):", "    return [x, x]", evidence, "working", "[1, 1]"]
 
     @pytest.mark.parametrize(
         ("reply", "want"),
@@ -161,11 +163,25 @@ class TestShow:
                             "active": True,
                             "time": "2026",
                             "source": "def f(self): pass",
-                            "provenance": {"model": "m"},
+                            "provenance": {"author": {"model": "m", "persona": "BRICK"}, "rollback_of": 3},
                         }
                     ]
                 },
-                "def f(self): pass",
+                "m as BRICK, version 3 again",
+            ),
+            (
+                "history",
+                {
+                    "versions": [
+                        {
+                            "version": 1,
+                            "active": True,
+                            "source": "def f(self): pass",
+                            "provenance": {"origin": "architect"},
+                        }
+                    ]
+                },
+                "the Architect",
             ),
             (
                 "explain",
@@ -174,20 +190,61 @@ class TestShow:
             ),
             (
                 "cycles",
-                {"cycles": [{"cycle_id": "c", "state": "VALIDATING", "awaiting": "approval", "attempts": []}]},
-                "waits for",
+                {
+                    "cycles": [
+                        {
+                            "cycle_id": "0123456789abcdef" * 2,
+                            "state": "VALIDATING",
+                            "awaiting": "approval",
+                            "selector": "a_rather_long_selector_of_a_method",
+                            "started": "2026-11-28T10:00:00",
+                        }
+                    ]
+                },
+                f"{'0123456789abcdef' * 2}  awaits approval",
             ),
+            ("explain", {"version": 2, "active": True, "tid": "00", "source": "x = 1"}, "version      2 (active)"),
             ("models", {"models": [{"name": "q", "state": "loaded", "bytes": 3 << 30}]}, "3.00 GiB"),
             ("status", {"version": "0.1", "image": {"tid": "00"}}, "tid 00"),
-            ("status", {"sandbox": {"layers": {"uid": 0, "on": True, "missing": []}}}, "layers (uid 0, on yes)"),
-            ("status", {"uptime": 7.25, "models": [{"name": "m", "bytes": 0}], "notes": []}, "name m, bytes 0"),
+            (
+                "status",
+                {
+                    "sandbox": {
+                        "level": "full",
+                        "layers": {"seccomp": True, "uid": 5, "missing": ["landlock"]},
+                        "calls": 0,
+                    }
+                },
+                "full: seccomp; lacks landlock\n",
+            ),
+            ("status", {"version": "0.1", "uptime": 3725.4, "notes": []}, "0.1, up 1 h 2 min"),
+            (
+                "status",
+                {"models": [{"name": "m", "state": "loaded", "bytes": 3 << 20, "sha256": "f" * 64}]},
+                "m loaded (3 MiB)\n",
+            ),
+            (
+                "status",
+                {"mind": {"engine": "x", "models": [1], "hosts": {"text": {"pid": 7, "loads": 1}}}},
+                "hosts (text (loads 1))",
+            ),
+            ("cycle", {"state": "COMPLETE", "attempts": []}, "COMPLETE"),
+            ("remember", {"chunks": 3}, "Fractal Memory remembers note in 3 chunks"),
+            ("forget", {"chunks": 1}, "Fractal Memory forgot note"),
+            ("forget", {"chunks": 0}, "Fractal Memory had nothing named note"),
+            ("rollback", {"version": 3, "tid": "0"}, "add_up is as in version 1 again; that is version 3 now"),
+            ("remove", {"tid": "0"}, "add_up is removed; its history stays"),
+            ("approve", {}, "✓ approved"),
         ],
     )
     def test_replies_have_their_form(self, command: str, reply: dict[str, Any], want: str) -> None:
         """Each command's reply is laid out for people, within 80 columns."""
-        shown = printed(*narrate.last_word({"command": command}, {"status": "OK", **reply}, 0.1, colour=False))
+        asked = {"command": command, "doc_id": "note", "selector": "add_up"}
+        asked |= {"version": 1} if command == "rollback" else {}
+        shown = printed(Group(*narrate.last_word(asked, {"status": "OK", **reply}, 0.1, colour=False)))
         assert want in shown
         assert max(map(len, shown.splitlines())) <= 80
+        assert shown.splitlines()[0].strip()
 
     @pytest.mark.parametrize(
         ("event", "want"),
@@ -195,6 +252,8 @@ class TestShow:
             ({"event": "accepted", "cycle_id": "c1"}, "accepted as c1"),
             ({"event": "transition", "from": "IDLE", "to": "DECOMPOSING"}, "· DECOMPOSING"),
             ({"event": "attempt", "n": 1, "finding": "no\x1bgood"}, "· attempt 1: no\\x1bgood"),
+            ({"event": "attempt", "n": 0, "finding": "4 must give 'IV'"}, "· to be mended: 4 must give 'IV'"),
+            ({"event": "approval_needed", "source": "def f(self): pass", "evidence": []}, "No trial"),
             ({"event": "similar", "selectors": ["g"]}, "near to it: g"),
             ({"event": "artifact", "kind": "research_plan", "queries": ["a", "b"]}, "a; b"),
             ({"event": "approval_needed", "source": "def f(self): pass"}, "def f(self): pass"),

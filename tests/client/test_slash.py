@@ -32,10 +32,15 @@ def test_each_makes_a_valid_request(name: str) -> None:
         ("/remember note Ada was born in 1815", "remember", ["note", "Ada was born in 1815"]),
         ("/rollback greet_user v2", "rollback", ["greet_user", "v2"]),
         ("/inspect", "inspect", []),
+        ("/as-of before greet_user('Ada')", "as-of", ["before", "greet_user('Ada')"]),
+        ("/as-of '2026-01-01 10:00' greet_user('Ada', 2)", "as-of", ["2026-01-01 10:00", "greet_user('Ada', 2)"]),
+        ("/export genesis_obj 'my folder'", "export", ["genesis_obj", "my folder"]),
+        (r"/learn C:\Users\ada\notes.md", "learn", [r"C:\Users\ada\notes.md"]),
+        (r"/export genesis_obj C:\out", "export", ["genesis_obj", r"C:\out"]),
     ],
 )
 def test_lines_are_read(line: str, name: str, args: list[str]) -> None:
-    """The last argument takes the rest of the line."""
+    """The last argument takes the rest of the line; quotes hold one with spaces, those of a call and backslashes stay."""
     assert slash.parse(line) == (name, args)
 
 
@@ -43,6 +48,7 @@ def test_lines_are_read(line: str, name: str, args: list[str]) -> None:
     ("line", "hint"),
     [
         ("/hist x", "/history"),
+        ("/histroy x", "/history"),
         ("/bogus", "/help"),
         ("/", "/help"),
         ("/history", "SELECTOR"),

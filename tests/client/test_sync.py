@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batos.client import SyncClient
-from batos.errors import UnknownTarget
+from batos.errors import UnknownTarget, Unreachable
 from tests.client.double import Double
 
 if TYPE_CHECKING:
@@ -51,6 +51,16 @@ def test_it_answers_and_closes_twice(kernel: Double) -> None:
             client.call("inspect", target_oid="x")
         assert client.statistics()["requests"] == 2
     client.close()
+
+
+def test_an_absent_kernel_and_links_are_told(kernel: Double, tmp_path: Path) -> None:
+    """Without a kernel a request ends after the patience that was given; links are told to `on_link`."""
+    links: list[str] = []
+    with SyncClient(kernel.endpoint, kernel.keys, on_link=links.append) as client:
+        client.call("ping")
+    assert links == ["linked"]
+    with SyncClient(f"ipc://{tmp_path / 'nobody'}", None, patience=0.2) as client, pytest.raises(Unreachable):
+        client.call("ping")
 
 
 def test_threads_share_it(kernel: Double) -> None:

@@ -277,3 +277,49 @@ class TestReplies:
         found = brief(parse('{"kind":"teach","selector":"import","parameters":[],"args":[]}', "some imports 5", []))
         assert found["selector"] == "import_it"
         assert translation.DEFAULT_TARGET == "genesis_obj"
+
+
+class TestWithoutAModel:
+    @pytest.mark.parametrize(
+        ("text", "kind", "command"),
+        [
+            ("hello", "talk", "converse"),
+            ("Hi there!", "talk", "converse"),
+            ("good morning, ROBIN", "talk", "converse"),
+            ("thank you.", "talk", "converse"),
+            ("what can you do?", "ask", "inspect"),
+            ("show me your capabilities", "ask", "inspect"),
+            ("system status", "ask", "status"),
+        ],
+    )
+    def test_greetings_and_questions_about_the_system_wait_for_no_model(
+        self, text: str, kind: str, command: str
+    ) -> None:
+        """Words that mean one thing only are translated at once, so that nobody waits for weights to load for a greeting."""
+        found = translation.explicit(text, KNOWN)
+        assert found is not None
+        assert found.request is not None
+        assert (found.kind, found.request["command"], found.source) == (kind, command, "rules")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "hello, what is a bear",
+            "list the HTTP methods",
+            "hi, I had a long day",
+            "there",
+            "what do you know of bears",
+        ],
+    )
+    def test_other_words_are_weighed(self, text: str) -> None:
+        """A greeting before something else, and questions that only look like one about the system, are the model's."""
+        assert translation.explicit(text, KNOWN) is None
+
+    def test_a_greeting_is_no_value(self) -> None:
+        """A greeting before a request is not taken for what the request leaves open: that is asked back."""
+        found = rules("hello, greet the user", KNOWN)
+        assert found.kind == "unclear"
+        assert "name" in found.question
+        sent = rules("hey, what is the factorial of 12?", KNOWN)
+        assert sent.request is not None
+        assert (sent.kind, sent.request["args"]) == ("send", [12])

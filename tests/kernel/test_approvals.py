@@ -4,7 +4,15 @@ import pytest
 
 from tests.kernel.harness import Client, Kernel, mission, writes
 
-RULES = [writes("greet", "def greet(self):\n    return 'hello'\n"), writes("other", "def other(self):\n    return 1\n")]
+RULES = [
+    writes("greet", "def greet(self):\n    return 'hello'\n"),
+    writes("other", "def other(self):\n    return 1\n"),
+    writes("halve", "def halve(self, n):\n    return n / 2 if n else 0\n"),
+    writes("helper", "def helper(self):\n    return 'helped'\n"),
+]
+TARGET = {"target_oid": "genesis_obj"}
+WRONG = "def halve(self, n):\n    return n / (2 if n else 0)\n"
+CALLS_HELPER = "def outer(self):\n    return self.helper() + '!'\n"
 
 
 @pytest.fixture
@@ -15,11 +23,20 @@ def asking(tmp_path):
     kernel.stop()
 
 
+@pytest.fixture
+def trusting(tmp_path):
+    """A kernel that installs at once, unless a request says otherwise."""
+    kernel = Kernel(tmp_path, RULES).start()
+    yield kernel
+    kernel.stop()
+
+
 def _until_asked(client, number):
     while True:
         event = client.receive(20)
         assert event is not None
         assert event["id"] == number
+        assert "status" not in event, event
         if event["event"] == "accepted":
             cycle_id = event["cycle_id"]
         if event["event"] == "approval_needed":
@@ -125,3 +142,44 @@ def test_an_edit_of_own_source_waits_with_its_diff(asking, verdict):
         else:
             assert (word["status"], word["error"]["type"], _versions(client)) == ("FAILED", "Cancelled", [FIRST])
         assert client.call("half", 5)["result"] == (2.5 if verdict == "install" else 2)
+
+
+def _install(client, selector, source, **more):
+    request = {"command": "install", **TARGET, "selector": selector, "source": source, **more}
+    return client.ask(request)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"command": "install", "source": "def halve(self, n):\n    return n / 2 if n else 0\n"},
+        {"command": "correct", "args": [0], "result": 0},
+        {"command": "repair"},
+    ],
+    ids=lambda item: item["command"],
+)
+def test_what_mends_asks_where_the_request_says_so(trusting, request_):
+    """`install`, `correct` and `repair` with `approve` wait like a mission; the old version answers until the verdict."""
+    with Client(trusting) as client, Client(trusting) as other:
+        assert _install(client, "halve", WRONG)["version"] == 1
+        assert client.call("halve", 0)["status"] == "ERROR"
+        number = client.send({**TARGET, "selector": "halve", **request_, "approve": True})
+        cycle_id, event = _until_asked(client, number)
+        assert "+    return n / 2 if n else 0" in event["diff"]
+        assert other.call("halve", 0)["status"] == "ERROR"
+        assert other.ask({"command": "approve", "cycle_id": cycle_id, "verdict": "install"})["status"] == "OK"
+        assert client.last_word(number)["version"] == 2
+        assert client.call("halve", 0)["result"] == 0
+
+
+def test_what_a_called_method_lacks_asks_too(trusting):
+    """A `send` with `approve`: the mission for a message of its method waits, the requester hears which; then it answers."""
+    with Client(trusting) as client, Client(trusting) as other:
+        _install(client, "outer", CALLS_HELPER)
+        number = client.send({"command": "send", **TARGET, "selector": "outer", "approve": True})
+        event = client.receive(30)
+        assert (event["event"], "return 'helped'" in event["diff"]) == ("approval_needed", True)
+        assert other.call("helper")["status"] == "NOT_UNDERSTOOD"
+        assert other.ask({"command": "cycle", "cycle_id": event["cycle_id"]})["selector"] == "helper"
+        other.ask({"command": "approve", "cycle_id": event["cycle_id"], "verdict": "install"})
+        assert client.last_word(number)["result"] == "helped!"
