@@ -11,16 +11,17 @@ import shutil
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batos.errors import NoWeights
+from batos.mind.catalog import Entry, FileEntry, Source
 from batos.mind.digests import feed
-from batos.mind.download import Job, SourceFailed, part_of, place
+from batos.mind.download import SourceFailed, part_of, place
 
 if TYPE_CHECKING:
-    from batos.mind.catalog import FileEntry, Source
-    from batos.mind.download import OnProgress
+    from batos.mind.download import Job
 
 _FOLDER_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
@@ -43,28 +44,30 @@ def fetch(job: Job, source: Source, hub_seconds: float) -> None:
     shutil.rmtree(_staging(job), ignore_errors=True)
 
 
-def fetch_repository(name: str, cache: Path, on_progress: OnProgress | None, hub_seconds: float) -> Path:
-    """Fetch a whole model by its hub id and give its folder; the hub's own digests are what there is.
+def repository(name: str, hub_seconds: float) -> Entry:
+    """What the hub has of a model that no catalog lists, by its hub id: the files that an engine needs.
+
+    Returns:
+        An entry whose files have the hub's own digests; small files have none there.
 
     Raises:
-        NoWeights: The hub is not there, has no such model, or asks for a token.
+        SourceFailed: The hub is not there, has no such model, or asks for a token.
     """
-    folder = cache / "hub" / name.replace("/", "--")
-    done = folder / ".complete"
-    if done.is_file():
-        return folder
+    hub = _library()
+    _ask(hub, hub_seconds)
     try:
-        hub = _library()
-        _ask(hub, hub_seconds)
-        if on_progress is not None:
-            on_progress(0, 0, f"downloading {name}")
-        hub.snapshot_download(name, local_dir=folder, allow_patterns=_FOLDER_FILES)
-    except SourceFailed as failure:
-        raise _no_weights(name, str(failure)) from None
+        info = hub.model_info(name, files_metadata=True)
     except Exception as error:
-        raise _no_weights(name, _said(error)) from error
-    done.touch()
-    return folder
+        raise SourceFailed(_said(error)) from error
+    files = tuple(
+        FileEntry(item.rfilename, int(item.size or 0), item.lfs.sha256 if item.lfs else "")
+        for item in info.siblings or []
+        if any(fnmatch(item.rfilename, pattern) for pattern in _FOLDER_FILES)
+    )
+    if not any(file.path.endswith(".safetensors") for file in files):
+        raise SourceFailed("it has no safetensors files there")
+    source = Source(kind="hub", repo=name, revision=info.sha or "main")
+    return Entry(name, name, "", "", "transformers", 0, files, (source,))
 
 
 def probe(endpoint: str, seconds: float) -> bool:
@@ -104,6 +107,8 @@ def _ask(hub: Any, seconds: float) -> None:
 
 def _take_cached(job: Job, hub: Any, source: Source, file: FileEntry) -> None:
     """Take a file from the hub's local cache, if it is there and the right one."""
+    if not file.sha256:
+        return
     cached = hub.try_to_load_from_cache(source.repo, file.path, revision=source.revision)
     if not isinstance(cached, str) or Path(cached).stat().st_size != file.size:
         return
@@ -130,7 +135,8 @@ def _download(job: Job, hub: Any, source: Source, file: FileEntry) -> None:
         raise SourceFailed(_said(error)) from error
     hasher = hashlib.sha256()
     feed(hasher, Path(path), job.cancelled)
-    place(job, file, Path(path), hasher.hexdigest())
+    known = file if file.sha256 else replace(file, sha256=hasher.hexdigest())
+    place(job, known, Path(path), hasher.hexdigest())
 
 
 def _staging(job: Job) -> Path:
@@ -159,8 +165,3 @@ def _progress_bar(job: Job, base: int, text: str) -> Any:
 def _said(error: Exception) -> str:
     first = str(error).strip().splitlines()
     return f"{type(error).__name__}: {first[0] if first else ''}"[:300]
-
-
-def _no_weights(name: str, said: str) -> NoWeights:
-    hint = "Look at the network; a gated model needs HF_TOKEN from an account that accepted its licence."
-    return NoWeights(f"the hub gave no weights of {name}: {said}", hint)

@@ -65,7 +65,7 @@ def fetch(
         Cancelled: `cancelled` said so.
     """
     if is_hub_id(name):
-        return source_hub.fetch_repository(name, cache, on_progress, hub_seconds)
+        return _fetch_repository(name, cache, on_progress, hub_seconds, cancelled)
     entry = find(name, entries)
     job = Job(entry=entry, folder=cache / name, cache=cache, on_progress=on_progress, cancelled=cancelled)
     if is_whole(entry, cache, verify=True):
@@ -77,6 +77,37 @@ def fetch(
     except OSError as error:
         raise _disk_trouble(name, error) from None
     return path_of(entry, cache)
+
+
+def _fetch_repository(
+    name: str,
+    cache: Path,
+    on_progress: OnProgress | None,
+    hub_seconds: float,
+    cancelled: Callable[[], bool] | None,
+) -> Path:
+    """Fetch a whole model by its hub id and give its folder; the hub's own digests are what there is."""
+    folder = cache / "hub" / name.replace("/", "--")
+    done = folder / ".complete"
+    if done.is_file():
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "locks" / f"{folder.name}.lock", cancelled=cancelled):
+            entry = source_hub.repository(name, hub_seconds)
+            job = Job(entry=entry, folder=folder, cache=cache, on_progress=on_progress, cancelled=cancelled)
+            job.missing = [
+                file for file in entry.files if not _is_right(folder / file.path, file, cache, verify=bool(file.sha256))
+            ]
+            _check_space(job)
+            source_hub.fetch(job, entry.sources[0], hub_seconds)
+    except SourceFailed as failure:
+        hint = "Look at the network; a gated model needs HF_TOKEN from an account that accepted its licence."
+        raise NoWeights(f"the hub gave no weights of {name}: {failure}", hint) from None
+    except OSError as error:
+        raise _disk_trouble(name, error) from None
+    done.touch()
+    return folder
 
 
 def path_of(entry: Entry, cache: Path) -> Path:
