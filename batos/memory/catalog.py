@@ -202,7 +202,8 @@ def weave(view: View, item: Draft, digest: bytes, vectors: Sequence[Sequence[flo
     return True
 
 
-_DOCSTRING = re.compile(r'\bdef\s+\w+\s*\(.*?:\s*[rR]?("""|\'\'\')(.*?)\1', re.DOTALL)
+_DEF = re.compile(r"\bdef\s")
+_DOCSTRING = re.compile(r'def\s+\w+\s*\(.*?:\s*[rR]?("""|\'\'\')(.*?)\1', re.DOTALL)
 
 
 def index_capability(  # the parts of a method, in the order of their names everywhere
@@ -219,8 +220,9 @@ def index_capability(  # the parts of a method, in the order of their names ever
         intent: The Architect's words that it was made from.
         source: Its source text, for all that its docstring says.
     """
-    # By a pattern: generated code is parsed in workers alone.
-    documented = _DOCSTRING.search(source)
+    # By a pattern: generated code is parsed in workers alone. Tried at the first function only, so that it takes linear time.
+    first = _DEF.search(source)
+    documented = _DOCSTRING.match(source, first.start()) if first else None
     says = [summary.strip(), documented[2].strip() if documented else "", intent.strip()]
     if says[1].startswith(says[0]):
         says[0] = ""
