@@ -108,6 +108,7 @@ async def decomposing_by_words(ctx: Context) -> Step:
 
 
 def _planned(queries: list[str], **told: str) -> Step:
+    told = {name: value for name, value in told.items() if value}
     by = {name: value for name, value in told.items() if name == "persona"}
     return Step(
         "DELEGATING",

@@ -159,7 +159,7 @@ def test_the_log_line_by_line(run, until):
     ]
     finding = "thrice(5) must give 15, but gave 8"
     plan = {"artifact_type": "research_plan", "queries": ["python method"], "persona": "BRICK"}
-    code = {"artifact_type": "code", "context_used": 1, "persona": "ROBIN"}
+    code = {"artifact_type": "code", "context_used": 1, "context_dropped": 0, "persona": "ROBIN"}
     digest = hashlib.sha256(run.reply["source"].encode()).hexdigest()
     assert told == [
         ("IDLE", "MISSION_ACCEPTED", {"selector": "thrice", "target_oid": run.genesis}),

@@ -41,7 +41,8 @@ def seen(client, wanted):
 
 
 def names(found):
-    return [model["name"] for model in found["models"]]
+    """The text models in memory; the one for embeddings comes and goes with what is to be woven."""
+    return [model["name"] for model in found["models"] if model["name"] != "vectors"]
 
 
 def pids(found):

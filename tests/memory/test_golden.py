@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batos.memory import catalog, golden
+from batos.memory import catalog, golden, meaning
 from batos.memory.service import FractalMemory
 from tests.memory.weights import MODEL, embedding_mind
 
@@ -116,8 +116,11 @@ class TestShippedCodex:
         assert [(question, hit["text"].splitlines()[0]) for question, hit in found.items()] == QUESTIONS
 
     @pytest.mark.real
-    async def test_a_question_finds_its_answer_by_meaning_too(self, image: Image) -> None:
+    async def test_a_question_finds_its_answer_by_meaning_too(
+        self, image: Image, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """With real vectors the questions of the table find their entries first."""
+        monkeypatch.setattr(meaning, "QUERY_SECONDS", 60)  # a busy machine shall not make it words alone
         mind = embedding_mind()
         memory = FractalMemory(image, mind.embed, MODEL)
         try:
