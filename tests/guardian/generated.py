@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import re
 import signal
 import sys
@@ -287,6 +288,7 @@ def run(source: str) -> tuple[Witness, str] | None:
     before = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, 2.0)
     try:
+        gc.disable()  # an alarm that comes in a callback of the collector would be lost, and the method never end
         with contextlib.redirect_stdout(None), _little_memory():
             answer = f"answers {scope['go'](witness)!r}"
             witness.state()
@@ -297,4 +299,5 @@ def run(source: str) -> tuple[Witness, str] | None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.enable()
     return witness, _ADDRESS.sub("", answer)
