@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +15,8 @@ from batos.settings import PERSONAS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from batos.operator.show import Speaker
     from batos.settings import Settings
@@ -106,8 +111,24 @@ def wanted_names(settings: Settings) -> list[str]:
 def _fetch(name: str, settings: Settings) -> Path:
     if Path(name).expanduser().exists():
         return Path(name).expanduser().resolve()
-    with Progress(name) as progress:
-        return sources.fetch(name, settings.weights_cache, progress, settings.hub_seconds)
+    with Progress(name) as progress, _remembered_interrupt() as interrupted:
+        return sources.fetch(name, settings.weights_cache, progress, settings.hub_seconds, cancelled=interrupted)
+
+
+@contextmanager
+def _remembered_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C ends the fetch at once, and at its next block where a library's callback swallows the exception."""
+    seen = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        seen.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield seen.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Progress:
