@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batos.bench.figures import Tell
 
 PINGS = 1500
+SETTLED_SECONDS = 5
 ABSENT = "absent.gguf"
 
 
@@ -39,12 +40,12 @@ async def measure(options: argparse.Namespace, tell: Tell) -> list[Figure]:
 
 
 async def _memory(kernel: Server, client: Caller, options: argparse.Namespace) -> list[Figure]:
-    await _settled(kernel)
+    await _settled(kernel, client)
     without, before = kernel.memory(), await _whole(kernel, client)
     await _models(client, "load", options.model)
     loaded = kernel.memory()
     await _models(client, "unload", options.model)
-    await _settled(kernel)
+    await _settled(kernel, client)
     after = await _whole(kernel, client)
     return [
         Figure("memory of the kernel with a model loaded / without", loaded / without, 1.1, note=_mib(loaded, without)),
@@ -56,12 +57,12 @@ def _mib(one: int, other: int) -> str:
     return f"{one >> 20} MiB beside {other >> 20} MiB"
 
 
-async def _settled(kernel: Server) -> None:
-    """Wait until the kernel's memory has not moved for some seconds."""
+async def _settled(kernel: Server, client: Caller) -> None:
+    """Wait until no memory has moved for some seconds; a new kernel first loads its embedding model and weaves its codex."""
     last, calm = -1, 0
-    while calm < 4:
-        await asyncio.sleep(0.5)
-        now = kernel.memory()
+    while calm < SETTLED_SECONDS:
+        await asyncio.sleep(1)
+        now = await _whole(kernel, client)
         calm = calm + 1 if now == last else 0
         last = now
 
