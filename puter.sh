@@ -121,7 +121,7 @@ setup() {
   in_place $wanted && return
   python=$(find_python)
   [[ -n $mode ]] || plan+=(--light)
-  [[ $command != test ]] || plan+=(--models "$TEST_WEIGHTS")
+  [[ $command != test ]] || plan+=(--models "${TEST_WEIGHTS[@]}")
   (cd "$HERE" && "$python" -m batos.operator.plan ${plan[@]+"${plan[@]}"}) ||
     [[ -n ${BATOS_SKIP_CHECKS:-} ]] || die "
 BAT OS cannot be set up yet. (BATOS_SKIP_CHECKS=1 tries all the same.)"
@@ -184,7 +184,7 @@ show_build() {
 
 # ---- the weights ----
 
-TEST_WEIGHTS=qwen2.5-coder-0.5b
+TEST_WEIGHTS=(qwen2.5-coder-0.5b smollm2-135m)
 
 # What the choice of weights depends on; the stamp's other lines are the files that must be there.
 weights_key() {
@@ -302,7 +302,7 @@ open_client() {
 run_tests() {
   local failed=()
   setup dev
-  "$PY" -m batos models fetch "$TEST_WEIGHTS" >&2 || die "The weights for the tests could not be fetched."
+  "$PY" -m batos models fetch "${TEST_WEIGHTS[@]}" >&2 || die "The weights for the tests could not be fetched."
   cd "$HERE"
   step "ruff check" -m ruff check .
   step "ruff format" -m ruff format --check .

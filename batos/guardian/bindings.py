@@ -71,6 +71,9 @@ class Bindings(Storing):
         self._escaped = depths.receiver < CLEAN
         self._opened: list[Function] = []
         self._values: set[int] = set()
+        # The nodes in which the receiver itself stands, found anew when another name may be the receiver.
+        self._around_me: set[int] = set()
+        self._mine_seen = 0
         self._find_functions()
         if self._escaped:
             self._hand_on_stores()
@@ -142,11 +145,15 @@ class Bindings(Storing):
 
     def _may_be_me(self, node: ast.AST) -> bool:
         """Whether an expression may give the receiver itself, or a container with it; not what is asked of it."""
-        keys, parents = self._scopes.keys, self._scopes.parents
-        return any(
-            keys.get(id(part)) in self._depths.mine and parents.get(id(part)).__class__ is not ast.Attribute
-            for part in walk(node)
-        )
+        mine, keys, parents = self._depths.mine, self._scopes.keys, self._scopes.parents
+        if len(mine) > self._mine_seen:
+            self._mine_seen = len(mine)
+            self._around_me = self._scopes.ancestors(
+                part
+                for part in self._scopes.nodes
+                if keys.get(id(part)) in mine and parents.get(id(part)).__class__ is not ast.Attribute
+            )
+        return id(node) in self._around_me
 
     def _assign(self, node: ast.Assign) -> None:
         for target in node.targets:
@@ -293,7 +300,7 @@ class Bindings(Storing):
             if isinstance(part, ast.Name):
                 key = self._scopes.keys.get(id(part), "")
                 seen = min([depths.levels.get(key, CLEAN), *map(depths.answer_of, depths.functions.get(key, []))])
-                if seen < CLEAN and int(key.partition(":")[0]) < first:
+                if seen < CLEAN and self._scopes.number(key) < first:
                     self._lower(own, 0)
 
     # --- local functions

@@ -17,7 +17,7 @@ def with_helpers(method: Method, around: ast.Module) -> Method:
         around: The source that it stands in.
     """
     beside = _functions_of(around)
-    if not beside:
+    if beside.keys() <= {method.name}:
         return method
     own = {arg.arg for arg in parameters(method)} | {method.name}
     used: dict[str, Method] = {}
@@ -39,7 +39,7 @@ def _functions_of(around: ast.Module) -> dict[str, Method]:
     found: dict[str, Method] | None = around.__dict__.get("_functions")
     if found is None:
         found = {node.name: node for node in around.body if isinstance(node, METHODS)}
-        if found:
+        if len(found) > 1:  # a function alone helps nobody
             for node in walk(around):
                 if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                     found.pop(node.id, None)

@@ -86,6 +86,11 @@ class Scopes:
         """The key of a name, parameter, or of the name that a statement binds."""
         return self.keys.get(id(node), "")
 
+    def number(self, key: str) -> int:
+        """The number of the scope that a key belongs to; 0 for what is bound nowhere, though something be put into it."""
+        place, colon, _name = key.partition(":")
+        return int(place) if colon else 0
+
     def those(self, *kinds: type[ast.AST]) -> list[Any]:
         """The nodes of some classes, class by class."""
         return [node for kind in kinds for node in self.kinds.get(kind, ())]
