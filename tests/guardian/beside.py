@@ -151,4 +151,13 @@ def sets_what_is_changed_later(self):
     setattr(self, 'rows', rows)
     self._p_changed = True
     rows.append(1)
+---
+import shelf
+
+def class_sees_what_a_module_holds(self):
+    shelf.rows = self.items
+    class Shelf:
+        def rows(shelved):
+            return shelf.rows
+    Shelf().rows().append(1)
 """)
