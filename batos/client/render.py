@@ -45,7 +45,7 @@ def folded(text: str, limit: int = MAX_LINES) -> Text:
     more = [f"{len(lines) - len(kept)} more lines"] if len(lines) > len(kept) else []
     more += [f"{cut} more characters"] if cut else []
     if more:
-        shown.append(f"\n… {' and '.join(more)}; --json prints them all", style="dim")
+        shown.append(f"\n… {' and '.join(more)}; a client with --json prints them all", style="dim")
     return shown
 
 
@@ -72,7 +72,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableTy
         made.add_row(*(Text(safe(cell(part))) for part in row))
     if len(rows) <= MAX_ROWS:
         return made
-    return Group(made, Text(f"… {len(rows) - MAX_ROWS} more rows; --json prints them all", style="dim"))
+    return Group(made, Text(f"… {len(rows) - MAX_ROWS} more rows; a client with --json prints them all", style="dim"))
 
 
 def cell(item: Any) -> str:

@@ -86,6 +86,8 @@ def accept(view: View, mandate: Mandate, cycle_id: str, default_persona: str, no
         told = {"selector": record["selector"], "target_oid": ref.hex}
         own = {"asked_by": mandate.origin} if mandate.origin else {}
         outbox.append(view, line(record, "MISSION_ACCEPTED", now, {**told, **own}))
+    elif mandate.brief.get("approve"):
+        _ask_approval(view, joined)
     if mandate.request_id:
         cycles.bind_request(view, mandate.request_id, joined or cycle_id, mandate.body_hash)
     return {"cycle_id": joined or cycle_id, "new": joined is None}
@@ -102,17 +104,26 @@ def _others(view: View, ref: Ref, mandate: Mandate) -> tuple[str | None, str | N
     """The active cycle that a mandate joins, and the one that it comes after.
 
     A mission joins one that asks for the same. One that asks for something else of the same selector (another call of it,
-    say) waits until that has ended, so that the method is written once. The Architect's own source is never dropped in
-    favour of a mission that is on its way.
+    say) waits until that has ended, so that the method is written once, and so does one that wants an approval where it is
+    too late to ask. The Architect's own source is never dropped in favour of a mission that is on its way.
     """
     if mandate.kind == "install":
         return None, None
     wanted, last = _asked(mandate.kind, mandate.brief, proceed=mandate.proceed), None
     for record in cycles.alike(view, ref, mandate.brief["selector"]):
-        if mandate.kind != "correct" and _asked(record["kind"], record["brief"], proceed=record["proceed"]) == wanted:
+        alike = _asked(record["kind"], record["brief"], proceed=record["proceed"]) == wanted
+        late = record["state"] == "COMPLETE" and mandate.brief.get("approve") and not record.get("approved")
+        if mandate.kind != "correct" and alike and not late:
             return str(record["cycle_id"]), None
         last = str(record["cycle_id"])
     return None, last
+
+
+def _ask_approval(view: View, cycle_id: str) -> None:
+    """Make a cycle that somebody joins wait for an approval before it installs."""
+    record = cycles.load(view, cycle_id)
+    if record is not None and not record["brief"].get("approve"):
+        cycles.save(view, cycle_id, {"brief": {**record["brief"], "approve": True}}, [])
 
 
 def _mending(view: View, mandate: Mandate, now: str) -> Mandate:

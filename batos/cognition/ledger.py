@@ -30,6 +30,8 @@ def write_step(view: View, record: Record, step: Step, now: str, keep: int) -> t
     stored = cycles.load(view, record["cycle_id"])
     if stored is None or stored.get("last_word") or _place(stored) != _place(record):
         raise MovedOn
+    if step.to == "COMPLETE" and stored["brief"].get("approve") and not record["brief"].get("approve"):
+        raise MovedOn  # somebody who wants an approval has joined meanwhile
     # A record that an older kernel wrote is written anew as a whole.
     renewed = record if stored["schema"] != record["schema"] else {}
     changes = {**renewed, **step.changes, "updated": now, "data": {**record["data"], **step.data}}

@@ -16,6 +16,8 @@ from batos.guardian.syntax import (
     children,
     handed_over,
     imported,
+    is_plainly_matched,
+    matched,
     merged,
     parameters,
     table,
@@ -237,8 +239,8 @@ class Bindings(Storing):
 
     def _bind_parameters(self, function: Function, call: ast.Call) -> None:
         """The parameters of a local function take the least of what they are ever called with."""
-        if _is_plainly_matched(function, call):
-            for arg, value in _matched(function, call):
+        if is_plainly_matched(function, call):
+            for arg, value in matched(function, call):
                 self._bind_parameter(arg, self._depths.of(value), [value])
         else:
             for arg in parameters(function):
@@ -362,21 +364,6 @@ class Bindings(Storing):
             return
         for arg in parameters(function):
             self._lower(self._scopes.keys[id(arg)], 0)
-
-
-def _is_plainly_matched(function: Function, call: ast.Call) -> bool:
-    """Whether the text tells which argument goes to which parameter."""
-    args = function.args
-    spread = any(isinstance(value, ast.Starred) for value in call.args) or any(not word.arg for word in call.keywords)
-    return not (spread or args.vararg or args.kwarg)
-
-
-def _matched(function: Function, call: ast.Call) -> Iterator[tuple[ast.arg, ast.expr]]:
-    """Each parameter with the argument that a call hands over to it."""
-    args = function.args
-    yield from zip([*args.posonlyargs, *args.args], call.args, strict=False)
-    named = {word.arg: word.value for word in call.keywords}
-    yield from ((arg, named[arg.arg]) for arg in parameters(function) if arg.arg in named)
 
 
 def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:

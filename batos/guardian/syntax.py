@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SOURCE_LIMIT = 1 << 20
 """The longest source text that is read, in characters."""
@@ -121,6 +121,21 @@ def parameters(function: Function) -> list[ast.arg]:
 def handed_over(call: ast.Call) -> list[ast.expr]:
     """Every argument of a call, by whatever way it is given."""
     return [*call.args, *(keyword.value for keyword in call.keywords)] if call.keywords else call.args
+
+
+def is_plainly_matched(function: Function, call: ast.Call) -> bool:
+    """Whether the text tells which argument goes to which parameter."""
+    args = function.args
+    spread = any(isinstance(value, ast.Starred) for value in call.args) or any(not word.arg for word in call.keywords)
+    return not (spread or args.vararg or args.kwarg)
+
+
+def matched(function: Function, call: ast.Call) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """Each parameter with the argument that a call hands over to it."""
+    args = function.args
+    yield from zip([*args.posonlyargs, *args.args], call.args, strict=False)
+    named = {word.arg: word.value for word in call.keywords}
+    yield from ((arg, named[arg.arg]) for arg in parameters(function) if arg.arg in named)
 
 
 def table(owner: type, **kinds: str) -> dict[type[ast.AST], Callable[..., Any]]:

@@ -183,3 +183,23 @@ def test_what_a_called_method_lacks_asks_too(trusting):
         assert other.ask({"command": "cycle", "cycle_id": event["cycle_id"]})["selector"] == "helper"
         other.ask({"command": "approve", "cycle_id": event["cycle_id"], "verdict": "install"})
         assert client.last_word(number)["result"] == "helped!"
+
+
+@pytest.mark.parametrize("pause", ["SYNTHESIZING:3", "VALIDATING:3"])
+def test_who_joins_a_mission_is_asked_too(tmp_path, pause):
+    """A mission with `approve` that joins one without, also in its last state before the install: both wait for the verdict."""
+    kernel = Kernel(tmp_path, RULES, TEST_PAUSE=pause).start()
+    try:
+        with Client(kernel) as client, Client(kernel) as other:
+            first = client.send(mission("greet"))
+            entered = pause.partition(":")[0]
+            while client.receive(20).get("to") != entered:
+                pass
+            second = other.send(mission("greet", approve=True))
+            cycle_id, _ = _until_asked(other, second)
+            assert client.call("greet")["status"] == "NOT_UNDERSTOOD"
+            _decide(kernel, cycle_id, "install")
+            assert other.last_word(second)["version"] == 1
+            assert client.last_word(first)["result"] == "hello"
+    finally:
+        kernel.stop()
