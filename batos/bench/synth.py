@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the problems (*.jsonl)")
     parser.add_argument("--problems", type=int, default=60, help="how many problems (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="which problems: seed of their order (default 0)")
+    parser.add_argument("--skip", type=int, default=0, metavar="N", help="leave out so many of that order first (0)")
     parser.add_argument("--model", default="qwen2.5-coder-0.5b", help="the model behind the missions")
     parser.add_argument("--direct-model", default="", help="the model that is asked once (default: the same)")
     parser.add_argument(
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace, tell: Tell) -> list[Figure]:
     """Answer what the results file lacks, then total all that it has."""
     direct_model = options.direct_model or options.model
     known = synth_totals.read(options.results)
-    problems = chosen(mbpp.read(options.data), options.problems, options.seed)
+    problems = chosen(mbpp.read(options.data), options.problems, options.seed, options.skip)
     for model, arm in ((direct_model, "direct"), (options.model, "mission")):
         done = {line["task"] for line in known if (line["arm"], line["model"]) == (arm, model)}
         left = [problem for problem in problems if problem.task not in done]
@@ -60,11 +61,11 @@ def run(options: argparse.Namespace, tell: Tell) -> list[Figure]:
     return synth_totals.figures(known, options.model, direct_model)
 
 
-def chosen(problems: list[Problem], count: int, seed: int) -> list[Problem]:
-    """The first `count` problems in the order that a seed gives."""
+def chosen(problems: list[Problem], count: int, seed: int, skip: int = 0) -> list[Problem]:
+    """`count` problems in the order that a seed gives, from the one after the first `skip` on."""
     ordered = sorted(problems, key=lambda problem: problem.task)
     Random(seed).shuffle(ordered)  # noqa: S311 - an order, not a secret
-    return ordered[:count]
+    return ordered[skip : skip + count]
 
 
 def _missions(problems: list[Problem], model: str, settings: Settings) -> Any:

@@ -51,6 +51,12 @@ class TestProblems:
         problems = mbpp.read(data)
         assert synth.chosen(problems, 1, 3) == synth.chosen(problems[::-1], 1, 3)
 
+    def test_a_later_part_goes_on_where_the_first_ended(self, data):
+        """What is left out first is none of what follows, and both are all of it."""
+        problems = mbpp.read(data)
+        first, rest = synth.chosen(problems, 1, 3), synth.chosen(problems, len(problems), 3, skip=1)
+        assert first + rest == synth.chosen(problems, len(problems), 3)
+
 
 class TestJudge:
     @pytest.mark.parametrize(
