@@ -21,7 +21,6 @@ _RUN = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?!s$)[a-z])")
 """Where a name in camel case has a new part; the plural of an abbreviation (`URLs`) has none."""
 _SHORTEST_PLURAL = 2
-_STEMMER = snowballstemmer.stemmer("english")
 
 
 def words_of(text: str) -> list[str]:
@@ -48,4 +47,5 @@ def _stemmed(part: str) -> str:
     if part.endswith("s") and len(part) > _SHORTEST_PLURAL and part[:-1].isupper():
         part = part[:-1]
     word = part[:MAX_WORD].casefold()
-    return "" if word in STOP_WORDS else _STEMMER.stemWord(word)
+    # A stemmer works inside itself: threads that share one get each other's letters, or an IndexError.
+    return "" if word in STOP_WORDS else snowballstemmer.stemmer("english").stemWord(word)
