@@ -80,6 +80,7 @@ class Overlay:
     ) -> None:
         self._image = image
         self._selector = selector
+        self._receiver: Ref | None = None
         self._objects = objects
         self._missing = missing
         self._capabilities = capabilities or {}
@@ -103,6 +104,9 @@ class Overlay:
     async def snapshot(self, ref: Ref) -> tuple[dict[str, Any], frozenset[str]]:
         """Give the data slots that an object shows, with what this call wrote, and the selectors it understands."""
         slots, understands = await self._shown(ref, self.writes)
+        self._receiver = self._receiver or ref  # the first one that is asked for
+        if self._selector and ref == self._receiver and self._selector not in slots:
+            understands |= {self._selector}  # as it will be once the candidate is installed
         self._understood[ref] = understands
         return slots, understands
 

@@ -136,7 +136,7 @@ def _mending(view: View, mandate: Mandate, now: str) -> Mandate:
     ref = laws.holder(view, mandate.target, selector)
     if mandate.kind == "correct":
         for example in mandate.brief.get("examples", []):
-            laws.add_example(view, ref, selector, {**example, "time": now})
+            laws.add_example(view, ref, selector, {**example, "time": now, "tid": view.tid})
     told = methods.version(view, view.get(ref), selector)["provenance"].get("mission_brief", {})
     kept = {key: told[key] for key in ("intent", "parameters", "persona", "examples") if told.get(key)}
     brief = {"type": "unhandled_message", "selector": selector, **kept, "version": "new"}

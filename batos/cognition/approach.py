@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 Form = Literal["function", "method"]
 
 _STATE = re.compile(
-    r"\b(remember\w*|memori\w+|store[sd]?|keep(s|ing)? (track|count|a |the )|save[sd]?|forget|recall|so far|each time|every time"
-    r"|how often|(was|been|is) called|running (total|sum|count)|counter|history|itself|my|deposit|withdraw\w*|balance|inbox"
-    r"|slots?|self|(the|this|an) object|increment|reset|undo|to the (list|total|basket|cart|log|notes|stock|queue|stack))\b",
+    r"\b(remember\w*|memori\w+|memoi[sz]e|store[sd]?|keep(s|ing)? (track|count|a |the )|save[sd]?|forget|recall|history|itself|my"
+    r"|so far|until now|each time|every time|how often|(was|been|is) called|(given|seen) (before|the time before)|value before"
+    r"|the one before|running (total|sum|count|mean|average|maximum|minimum)|counter|balance|deposit|withdraw\w*|inbox|next free"
+    r"|slots?|self|this object|(the|this|an?|its) (object|stack|queue|inventory|stock|cart|basket|log|account|cache|tally|till"
+    r"|ledger|collection|register|wallet)|(set|list) of tags|to the (list|total|notes)|increment|reset|push|pop|enqueue|dequeue"
+    r"|undo|toggle|enroll|check (in|out)|rename|spend|top up|new (position|size|level|state)|what is (left|on it)|is taken)\b",
     re.IGNORECASE,
 )
 _CHANGES = re.compile(
     r"^(please\s+)?(remember|memori[sz]e|store|save|record|note down|keep|register|deposit|withdraw|increment|log)\b",
+    re.IGNORECASE,
+)
+_ADDS = re.compile(
+    r"^(please\s+)?(add|append|push|enqueue|insert|put|collect|tally|track|toggle|enroll|increase|decrease)\b",
+    re.IGNORECASE,
+)
+_REFUSES = re.compile(
+    r"\b(unless|refus\w*|insufficient|not enough|too (much|many|few)|otherwise|already|rais\w+|only|(if|when) (there|it|the))\b",
     re.IGNORECASE,
 )
 _SAMPLED, _HOT = 0.7, 1.0
@@ -99,6 +110,17 @@ def form_of(
     return "method" if stateful or not (brief.get("parameters") or brief.get("kwargs")) else "function"
 
 
+def speaks_of_state(words: str) -> bool:
+    """Tell whether a mission's words speak of what an object keeps."""
+    return bool(_STATE.search(words))
+
+
 def changes_object(words: str) -> bool:
-    """Tell whether a mission is beyond doubt to change its object."""
-    return bool(_CHANGES.match(words.strip()))
+    """Tell whether each call of a mission's method is beyond doubt to change its object."""
+    return bool(_CHANGES.match(words.strip())) and not _REFUSES.search(words)
+
+
+def should_change_object(words: str) -> bool:
+    """Tell whether a call that changes nothing is to be doubted."""
+    adds = _ADDS.match(words.strip()) and speaks_of_state(words) and not _REFUSES.search(words)
+    return bool(adds) or changes_object(words)

@@ -84,6 +84,10 @@ def signature_finding(parameters: list[dict[str, Any]], brief: Brief) -> str | N
     missing = [name for name in parameter_names(brief) if name not in have]
     if missing:
         return f"The parameter {missing[0]!r} is missing: the first line must be `{first_line(brief) or brief['selector']}`"
+    optional = {str(p["name"]) for p in parameters if p["has_default"]}
+    for told in brief.get("parameters") or []:
+        if "default" in told and told["name"] not in optional:
+            return f"The parameter {told['name']!r} has no default: the first line must be `{first_line(brief)}`"
     if len(brief.get("args", [])) > len(have):
         return f"The method takes {len(have)} arguments, but the message has {len(brief['args'])}"
     wanted = parameter_names(brief)

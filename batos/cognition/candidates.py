@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import re
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FENCE = re.compile(r"```[a-zA-Z0-9_+-]*[ \t]*\n?")
+_TEXT = re.compile(
+    r'("""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|#[^\n]*)'
+    r'|("""|\'\'\').*'
+    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'',
+    re.DOTALL,
+)
+"""Texts in code: first the long ones, which docstrings are, and comments; then the quotes of a long one without an end."""
 
 
 def extract(answer: str, selector: str, opening: str) -> str:
@@ -40,24 +51,42 @@ def _only_method(block: str, definition: re.Pattern[str]) -> str:
         return block.rstrip() + "\n"
     head = [line for line in block[: match.start()].splitlines() if re.match(r"(import|from)\s", line)]
     lines = block[match.start() :].splitlines()
-    body = [lines[0]]
-    open_brackets = opens(lines[0])
-    for line in lines[1:]:
-        if (
-            line.strip()
-            and not line.startswith((" ", "\t"))
-            and open_brackets <= 0
-            and not line.lstrip().startswith("#")
-        ):
+    depth = _indentation(lines[0])  # of a class that it was written in
+    body: list[str] = []
+    for line, within in zip(lines, inside(lines), strict=True):
+        ends = line.strip() and _indentation(line) <= depth and not within and not line.lstrip().startswith("#")
+        if ends and body:
             break
-        open_brackets += opens(line)
-        body.append(line)
+        body.append(line[depth:] if line[:depth].isspace() else line)
     while body and (not body[-1].strip() or body[-1].startswith("#")):
         body.pop()
     return "\n".join([*head, *([""] * bool(head)), *body]) + "\n"
 
 
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def said(code: str) -> str:
+    """Code without its comments and docstrings."""
+    return _TEXT.sub(lambda text: "" if text[1] or text[2] else text[0], code)
+
+
 def opens(line: str) -> int:
     """How many brackets a line of code opens more than it closes."""
-    code = line.split("#", maxsplit=1)[0]
+    code = _TEXT.sub("", line)
     return sum(code.count(c) for c in "([{") - sum(code.count(c) for c in ")]}")
+
+
+def inside(lines: list[str]) -> Iterator[bool]:
+    """For each line of code whether it begins within brackets or within a text."""
+    depth, quotes = 0, ""
+    for line in lines:
+        yield depth > 0 or bool(quotes)
+        rest = line
+        if quotes:
+            _, ended, rest = line.partition(quotes)
+            if not ended:
+                continue
+        quotes = next((text[2] for text in _TEXT.finditer(rest) if text[2]), "")
+        depth = max(0, depth + opens(rest))

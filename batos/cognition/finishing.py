@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
+from batos.cognition.evidence import show_call
 from batos.cognition.reach import reach_of
 from batos.cognition.services import Context, LogLine, Step
-from batos.cognition.trial import show_call
 from batos.errors import CodeError, ModelError, PolicyViolation, to_wire
 from batos.image import cycles, failures, methods
 from batos.memory import catalog

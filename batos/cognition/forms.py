@@ -11,7 +11,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
-from batos.cognition.candidates import FENCE, extract, opens
+from batos.cognition.candidates import FENCE, extract, inside, opens, said
 
 _DEF = re.compile(r"(?:async[ \t]+)?def[ \t]+(\w+)")
 _CONSTANT = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]")
@@ -19,6 +19,8 @@ _TELLING = 8
 """An argument of an example that is longer than this, as text, does not come into a method by chance."""
 _NESTED = "kept it as a function inside the method, because it calls itself"
 _IMPORT = re.compile(r"(?:import|from)\s")
+_NAMES = re.compile(r"[(,]\s*(\w+)")
+_SELF = re.compile(r"\(\s*self\b")
 
 
 @dataclass(slots=True)
@@ -36,6 +38,11 @@ class Written:
     helpers: list[str] = field(default_factory=list)
     head: str = ""
     body: list[str] = field(default_factory=list)
+
+    @property
+    def takes_self(self) -> bool:
+        """Whether it is a method already."""
+        return bool(_SELF.search(self.head))
 
     @property
     def recursive(self) -> bool:
@@ -58,15 +65,17 @@ def as_method(answer: str, selector: str, opening: str, parameters: list[str]) -
         Imports and one `def` with `self` first, with a line break at the end, which need not be valid Python; and a sentence
         for each mend.
     """
-    if re.search(rf"\bdef[ \t]+{selector}\(\s*self\b", answer):
-        return extract(answer, selector, opening), []  # it is a method already
     written = read(answer, selector, opening)
-    mends = ["made the function a method: self comes first"] if written.head else []
+    within = not written.head and re.search(rf"\bdef[ \t]+{selector}\(\s*self\b", answer)  # a class, say
+    if within or (written.takes_self and not written.helpers):
+        return extract(answer, selector, opening), []
+    is_method = written.takes_self
+    mends = ["made the function a method: self comes first"] if written.head and not is_method else []
     if written.head and written.helpers:
         mends.append("took what it uses beside it into the method")
-    if written.head and written.recursive:
+    if written.head and written.recursive and not is_method:
         mends.append(_NESTED)
-    return _method(written, selector, parameters, ""), mends
+    return _method(written, selector, parameters or _NAMES.findall(written.head), ""), mends
 
 
 def read(answer: str, selector: str, opening: str) -> Written:
@@ -78,6 +87,7 @@ def read(answer: str, selector: str, opening: str) -> Written:
     for block in _top_level(text.expandtabs(4)):
         _take(written, block, selector)
     used = "\n".join([written.head, *written.body, *written.helpers])
+    written.imports = [line for line in written.imports if _imports_for(line, used)]
     written.helpers = [helper for helper in written.helpers if _is_used(helper, used)]
     return written
 
@@ -89,12 +99,12 @@ def recursing(source: str, selector: str) -> tuple[str, list[str]]:
         The source, and a sentence for the mend where there was one.
     """
     written = read(source, selector, "")
-    if not written.recursive or not re.search(r"\(\s*self\b", written.head):
+    if not written.recursive or not written.takes_self:
         return source, []
     if re.search(r"\bself\b", "\n".join(written.body)):
         sent = re.sub(rf"(?<![\w.])(?<!def ){selector}\(", f"self.{selector}(", source)
         return sent, [f"made its call of itself a message: self.{selector}(…)"]
-    names = re.findall(r"[(,]\s*(\w+)", written.head)[1:]
+    names = _NAMES.findall(written.head)[1:]
     nested = wrapped(source, selector, names, "")
     return (source, []) if nested is None else (nested, [_NESTED])
 
@@ -103,24 +113,38 @@ def returning(source: str) -> tuple[str, list[str]]:
     """Return what a method prints at its end instead of an answer; gives the source and a sentence for the mend."""
     lines = source.rstrip().split("\n")
     printed = re.fullmatch(r"(\s+)print\((?!.*\b(?:end|sep|file)=)(.+)\)", lines[-1])
-    if printed is None or re.search(r"\b(return|yield)\b", source) or opens(lines[-1]):
+    if printed is None or re.search(r"\b(return|yield)\b", source) or opens(lines[-1]) or _ends_in_loop(lines):
         return source, []
     value = printed.group(2)
     lines[-1] = f"{printed.group(1)}return {value}"
     return "\n".join(lines) + "\n", ["returned what was printed at the end"]
 
 
+def _ends_in_loop(lines: list[str]) -> bool:
+    """Whether the last line is run several times."""
+    depth = len(lines[-1]) - len(lines[-1].lstrip())
+    for line in reversed(lines):
+        own = len(line) - len(line.lstrip())
+        if line.strip() and own < depth:
+            depth = own
+            if re.match(r"\s*(async\s+)?(for|while)\b", line):
+                return True
+    return False
+
+
 def repeats(source: str, parameters: list[str], examples: list[dict[str, Any]]) -> str:
     """Say so where a method repeats an example instead of working it out: a finding, or nothing."""
     body = source.split(":", 1)[-1] if source.startswith("def") else source.partition("\ndef ")[2].split(":", 1)[-1]
-    if parameters and not any(re.search(rf"\b{name}\b", body) for name in parameters):
+    keeps = "_p_changed" in body  # it may count calls, whatever they bring
+    if parameters and not keeps and not any(re.search(rf"\b{name}\b", body) for name in parameters):
         return f"the answer does not depend on {parameters[0]}: use the arguments that are given"
-    packed = re.sub(r"\s", "", body)
+    packed = re.sub(r"\s", "", said(body))
     for example in examples:
-        for arg in example.get("args") or []:
-            text = re.sub(r"\s", "", repr(arg))
-            if isinstance(arg, (list, tuple, dict, str)) and len(text) > _TELLING and text in packed:
-                return "it repeats the example instead of working out the answer from the arguments"
+        args = example.get("args") or []
+        told = [re.sub(r"\s", "", repr(value)) for value in [*args, example.get("result")]]
+        telling = any(isinstance(arg, (list, tuple, dict, str)) and len(repr(arg)) > _TELLING for arg in args)
+        if telling and all(text in packed for text in told):
+            return "it repeats the example instead of working out the answer from the arguments"
     return ""
 
 
@@ -147,13 +171,15 @@ def _method(written: Written, selector: str, parameters: list[str], wrap: str) -
     inner: list[str] = []
     for helper in written.helpers:
         inner += _indented(helper.split("\n"))
-    if wrap or written.recursive:
+    if wrap or (written.recursive and not written.takes_self):
         call = f"{selector}({', '.join(parameters)})"
         inner += _indented([*written.head.split("\n"), *written.body])
         inner += [f"    made = {call}", f"    return {_made(wrap)}"] if wrap else [f"    return {call}"]
     else:
-        inner += written.body
-    head = re.sub(r"\(\s*", "(self, ", written.head, count=1).replace("(self, )", "(self)")
+        inner += _at_four(written.body) if inner else written.body
+    head = written.head
+    if not written.takes_self:
+        head = re.sub(r"\(\s*", "(self, ", head, count=1).replace("(self, )", "(self)")
     gap = [""] if written.imports else []
     return "\n".join([*written.imports, *gap, head, *inner]).rstrip() + "\n"
 
@@ -172,17 +198,22 @@ def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" if line.strip() else line for line in lines]
 
 
+def _at_four(body: list[str]) -> list[str]:
+    """A body that stands below others, which are indented by four."""
+    first = next((line for line in body if line.strip()), "")
+    own = first[: len(first) - len(first.lstrip())]
+    return [f"    {line[len(own) :]}" if line.startswith(own) and line.strip() else line for line in body]
+
+
 def _top_level(text: str) -> list[list[str]]:
     """Cut a text into its statements without indentation, each with what is indented below it."""
     blocks: list[list[str]] = []
-    depth = 0
-    for line in text.splitlines():
-        starts = bool(line.strip()) and not line.startswith((" ", "#", ")", "]", "}")) and depth <= 0
+    lines = text.splitlines()
+    for line, within in zip(lines, inside(lines), strict=True):
+        starts = bool(line.strip()) and not line.startswith((" ", "#", ")", "]", "}")) and not within
         if starts or not blocks:
             blocks.append([])
-            depth = 0
         blocks[-1].append(line)
-        depth += opens(line)
     return blocks
 
 
@@ -198,7 +229,9 @@ def _take(written: Written, block: list[str], selector: str) -> None:
             written.head, written.body = "\n".join(block[:end]), block[end:]
     elif _IMPORT.match(block[0]):
         written.imports += block
-    elif defined or (constant and not re.search(rf"\b{selector}\s*\(", "\n".join(block))):
+    elif (defined and not _SELF.search(block[0])) or (
+        constant and not re.search(rf"\b{selector}\s*\(", "\n".join(block))
+    ):
         written.helpers.append("\n".join(block))
 
 
@@ -209,6 +242,12 @@ def _head_end(block: list[str]) -> int:
         if depth <= 0:
             return number
     return len(block)
+
+
+def _imports_for(line: str, text: str) -> bool:
+    """Whether a line that imports one module is of use; small models import what they do not need."""
+    name = re.fullmatch(r"import\s+(\w+)\s*(?:#.*)?", line)
+    return name is None or bool(re.search(rf"\b{name.group(1)}\b", text))
 
 
 def _is_used(helper: str, text: str) -> bool:

@@ -24,7 +24,7 @@ _KEEPS = re.compile(
     re.IGNORECASE,
 )
 _REPLACES = re.compile(
-    r"\b(last|latest|newest|most recent|current|only|replac\w+|overwrit\w+|sets?|reset|chang\w+|updat\w+|instead|clear"
+    r"\b(last|latest|newest|(high|low|small|larg|bigg?|great|long|short)est|best|max(imum)?|min(imum)?|most recent|current|only|replac\w+|overwrit\w+|sets?|reset|chang\w+|updat\w+|instead|clear"
     r"|renam\w+|limit|at most)\b",
     re.IGNORECASE,
 )
@@ -79,6 +79,8 @@ def doubt(words: str, told: tuple[Call, Call], left: Sequence[Mapping[str, Any]]
             continue
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             grew = not same(value, again.get(name)) if _SUMS.search(words) else None
+            if not grew and same(again.get(name), last.get(name)) and not same(list(told[0]), list(told[1])):
+                grew = None  # neither call had an effect: it may have been refused
         else:
             grew = _grew(again.get(name), last.get(name), alike=same(list(told[0]), list(told[1])))
         if grew:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from batos.cognition import brief as briefs
-from batos.cognition.trial import show_call
+from batos.cognition.evidence import show_call
 from batos.plain import shown
 
 if TYPE_CHECKING:

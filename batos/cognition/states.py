@@ -15,7 +15,6 @@ from typing import Any
 from batos.cognition import approach, finishing, forms, prompts
 from batos.cognition import brief as briefs
 from batos.cognition.acceptance import MENDING
-from batos.cognition.candidates import extract
 from batos.cognition.portrait import codex_of, self_portrait, telling_words
 from batos.cognition.rulebook import teach_phrase
 from batos.cognition.services import Context, Step
@@ -272,9 +271,11 @@ def _author(request: GenerateRequest, reply: GenerateReply) -> dict[str, Any]:
 
 def _source(text: str, brief: dict[str, Any], form: approach.Form, opening: str) -> tuple[str, list[str]]:
     """The candidate in an answer, and what was mended to make a method of it."""
-    if form == "method":
-        return forms.recursing(extract(text, brief["selector"], opening), brief["selector"])
-    return forms.as_method(text, brief["selector"], opening, briefs.parameter_names(brief))
+    source, mends = forms.as_method(text, brief["selector"], opening, briefs.parameter_names(brief))
+    if form == "function":
+        return source, mends
+    recursed, more = forms.recursing(source, brief["selector"])
+    return recursed, mends + more
 
 
 StateFunction = Callable[[Context], Awaitable[Step]]

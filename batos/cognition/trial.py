@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batos import codec
 from batos.calls.overlay import Overlay
 from batos.cognition import brief as briefs
 from batos.cognition import growth
 from batos.cognition.compare import same
+from batos.cognition.evidence import at_line, error_name, expected, kept, show_call
 from batos.cognition.kinds import kind_wanted
-from batos.errors import BatosError, CodeError, MethodError, PolicyViolation, UnknownTarget
+from batos.errors import CodeError, PolicyViolation, UnknownTarget
+from batos.image import failures
 from batos.plain import shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 NOT_COMPARED = "not compared: its moment was packed away"
+_STUMBLES = ("KeyError", "TypeError", "AttributeError")
+_PLAIN_BACK = "A slot gives back plain data: a Counter or a defaultdict comes back as a dict, so read it with get"
 _UNCHANGED = "{call} changed nothing: keep what is to be remembered in a slot of self, as in self.notes"
 
 
@@ -54,13 +57,15 @@ class Duties:
         examples: Its permanent examples; they stand above those of the brief.
         calls: Calls of it that came out well, each to be made again at its moment.
         failed: Calls that raised, which must come back.
-        active: The source that made the good calls, whose changes they must go on making; empty: not asked for.
+        active: The source of the method that is there; what a good call changes with it must go on being changed.
+        since: The moment whose state the brief's examples speak of; None: the one that is there.
     """
 
     examples: tuple[dict[str, Any], ...] = ()
     calls: tuple[dict[str, Any], ...] = ()
     failed: tuple[dict[str, Any], ...] = ()
     active: str = ""
+    since: str | None = None
 
 
 class _Beyond(Exception):
@@ -76,7 +81,6 @@ class Trial:
         target: The object that is to understand the selector.
         brief: The mission brief.
         duties: What the method must keep to besides.
-        at: The moment whose state it runs on; None takes what is there now.
         capabilities: Runs the primitives that objects may be granted, by name.
         reach: What a candidate may change besides its object; None does not hold it to anything.
     """
@@ -89,11 +93,9 @@ class Trial:
         brief: briefs.Brief,
         duties: Duties | None = None,
         *,
-        at: str | None = None,
         capabilities: Capabilities | None = None,
         reach: Reach | None = None,
     ) -> None:
-        self._at = at
         self._reach = reach
         self._capabilities = capabilities
         self._duties = duties or Duties()
@@ -139,10 +141,10 @@ class Trial:
         # Reading examples off long words takes its time: not on the loop.
         told = await asyncio.to_thread(briefs.examples, self._brief)
         law = [{**example, "kind": "law"} for example in self._duties.examples]
-        examples = law + [example for example in told if not any(_same_call(example, other) for other in law)]
+        told = [example for example in told if not any(_same_call(example, other) for other in law)]
+        examples = law + await self._in_order(source, told)
         for example in examples:
-            overlay = Overlay(self._image, at=self._at, selector=self._selector, capabilities=self._capabilities)
-            finding = await self._steps(overlay, source, example, verdict.evidence)
+            finding = await self._steps(source, example, verdict.evidence)
             if finding:
                 kind = kind_wanted(verdict.evidence[-1], [item.get("result") for item in examples])
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence, kind_wanted=kind)
@@ -157,9 +159,39 @@ class Trial:
                 return Verdict(passed=False, finding=finding, evidence=verdict.evidence)
         return verdict
 
-    async def _steps(
-        self, overlay: Overlay, source: str, example: dict[str, Any], evidence: list[dict[str, Any]]
-    ) -> str:
+    async def _in_order(self, source: str, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Take the examples in the Architect's words as one session, as a doctest is, where they hold so; else each alone."""
+        given = list(self._brief.get("examples", []))
+        session = {"steps": [example for example in told if example not in given]}
+        if len(session["steps"]) < 2 or await self._steps(source, session, []):
+            return told
+        return [*(example for example in told if example in given), session]
+
+    async def _steps(self, source: str, example: dict[str, Any], evidence: list[dict[str, Any]]) -> str:
+        """Run an example on a copy of the state that it speaks of.
+
+        Where that was packed away, a law is held against what is there, unless the method that is there fails it, too: then
+        its object has gone on, and nothing can be told.
+        """
+        law = example.get("kind") == "law"
+        moment = example.get("tid") if law else self._duties.since
+        try:
+            return await self._on(moment, source, example, evidence)
+        except UnknownTarget:
+            if moment is None:
+                raise
+        active = self._duties.active
+        if law:
+            runs: list[dict[str, Any]] = []
+            finding = await self._on(None, source, example, runs)
+            if not finding or not active or not await self._on(None, active, example, []):
+                evidence += runs
+                return finding
+        evidence.append({"kind": example.get("kind", "example"), "skipped": NOT_COMPARED, "passed": True})
+        return ""
+
+    async def _on(self, at: str | None, source: str, example: dict[str, Any], evidence: list[dict[str, Any]]) -> str:
+        overlay = Overlay(self._image, at=at, selector=self._selector, capabilities=self._capabilities)
         for step in example.get("steps") or [example]:
             finding = await self._one(overlay, source, step, evidence)
             if finding:
@@ -180,10 +212,10 @@ class Trial:
         evidence.append(
             {
                 "kind": step.get("kind", "example"),
-                "args": _kept(args),
-                "kwargs": _kept(kwargs),
-                "expected": _kept(_expected(step)),
-                "got": _kept(got),
+                "args": kept(args),
+                "kwargs": kept(kwargs),
+                "expected": kept(expected(step)),
+                "got": kept(got),
                 "passed": not finding,
             }
         )
@@ -199,7 +231,7 @@ class Trial:
                 f"raised {got['error']}" if "error" in got else f"gave {shown(got['result'])}"
             )
         if "error" in got:
-            return f"{call} raised {got['message']}" + _at_line(got)
+            return f"{call} raised {got['message']}" + at_line(got)
         if "result" in step and not same(step["result"], got["result"]):
             return f"{call} must give {shown(step['result'])}, but gave {shown(got['result'])}"
         return ""
@@ -220,14 +252,14 @@ class Trial:
         """Make a call of the past again, at its moment: what came out well must come out the same, the rest must come back."""
         overlay = Overlay(self._image, at=call["tid"], selector=self._selector)
         args, kwargs = call["args"], call["kwargs"]
-        record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "tid": call["tid"]}
+        record: dict[str, Any] = {"kind": kind, "args": kept(args), "kwargs": kept(kwargs), "tid": call["tid"]}
         evidence.append(record)
         finding = ""
         try:
             # What a good call changes is held against what it changed so far.
             reach = self._reach if kind == "failed call" and call["receiver"] == self._target else None
             outcome = await self._make(overlay, call["receiver"], args, kwargs, source, reach)
-            record["got"] = {"result": _kept(overlay.described(outcome.result))}
+            record["got"] = {"result": kept(overlay.described(outcome.result))}
             if kind == "good call" and not same(call["result"], outcome.result):
                 shown_call = show_call(self._selector, args, kwargs)
                 finding = f"{shown_call} gave {shown(call['result'])} so far and must go on so, but gave {shown(outcome.result)}"
@@ -237,7 +269,7 @@ class Trial:
             record["skipped"] = NOT_COMPARED
         except CodeError as error:
             record["got"] = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
-            finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + _at_line(record["got"])
+            finding = f"{show_call(self._selector, args, kwargs)} raised {error.message}" + at_line(record["got"])
         record["passed"] = not finding
         return finding
 
@@ -286,24 +318,23 @@ class Trial:
             return None
         overlay = Overlay(self._image, selector=self._selector, capabilities=self._capabilities)
         left = [(await overlay.snapshot(self._target))[0]]
+        args, kwargs = told[1]
+        record = {"kind": "another call", "args": kept(args), "kwargs": kept(kwargs), "passed": True}
+        first, other = (show_call(self._selector, *call) for call in told)
         try:
             for args, kwargs in (told[0], *told):
                 await self._make(overlay, self._target, args, kwargs, source, self._reach)
                 left.append((await overlay.snapshot(self._target))[0])
-        except (CodeError, _Beyond):
-            return None  # it was made for other arguments, or does not take the same twice
-        args, kwargs = told[1]
-        changed = sorted(overlay.writes.get(self._target, {}))
-        record = {
-            "kind": "another call",
-            "args": _kept(args),
-            "kwargs": _kept(kwargs),
-            "changed": changed,
-            "passed": True,
-        }
+        except (CodeError, _Beyond) as error:
+            # It may have been made for other arguments, or not take the same twice.
+            if len(left) < 2 or not overlay.writes or not isinstance(error, CodeError) or not _stumbles(error):
+                return None
+            return record | {
+                "doubt": f"{other if len(left) > 2 else first}, called after {first}, raised {error.message}. {_PLAIN_BACK}"
+            }
+        record["changed"] = sorted(overlay.writes.get(self._target, {}))
         if not overlay.writes and not must_change:
             return None
-        first, other = (show_call(self._selector, *call) for call in told)
         lost = growth.doubt(words, told, left)
         if not overlay.writes:
             record["doubt"] = _UNCHANGED.format(call=first)
@@ -317,21 +348,29 @@ class Trial:
     async def _call(self, source: str, overlay: Overlay, evidence: list[dict[str, Any]], kind: str) -> str:
         args, kwargs = self._brief.get("args", []), self._brief.get("kwargs", {})
         call = show_call(self._selector, args, kwargs) + (" again" if kind == "second call" else "")
-        record: dict[str, Any] = {"kind": kind, "args": _kept(args), "kwargs": _kept(kwargs), "passed": False}
+        record: dict[str, Any] = {"kind": kind, "args": kept(args), "kwargs": kept(kwargs), "passed": False}
         evidence.append(record)
         try:
             outcome = await self._make(overlay, self._target, args, kwargs, source, self._reach)
         except CodeError as error:
             got = {"error": error_name(error), "message": error.message, "line": error.details.get("line")}
             record["got"] = got
-            return f"{call} raised {error.message}" + _at_line(got)
+            if kind == "second call" and failures.refused(error.details.get("traceback")):
+                record["passed"] = True  # much may be done once only
+                return ""
+            return f"{call} raised {error.message}" + at_line(got)
         changed = sorted({name for slots in overlay.writes.values() for name in slots})
-        record |= {"got": {"result": _kept(overlay.described(outcome.result))}, "passed": True}
+        record |= {"got": {"result": kept(overlay.described(outcome.result))}, "passed": True}
         if changed:
             record["changed"] = changed
         finding = _printed(outcome.result, outcome.output, call)
         record["passed"] = not finding
         return finding
+
+
+def _stumbles(error: CodeError) -> bool:
+    """Whether a call raised what code raises that takes a slot for more than the plain data that it holds."""
+    return error_name(error) in _STUMBLES and not failures.refused(error.details.get("traceback"))
 
 
 def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -340,54 +379,8 @@ def _same_call(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(same(one.get(key) or empty, other.get(key) or empty) for key, empty in (("args", []), ("kwargs", {})))
 
 
-_EVIDENCE_BYTES = 4096
-_EVIDENCE_DEPTH = 16
-
-
-def _kept(value: Any) -> Any:
-    """A value as evidence keeps it: itself where it is small and shallow, else its text."""
-    try:
-        small = len(codec.pack(value)) <= _EVIDENCE_BYTES
-    except codec.CodecError:
-        small = False
-    return value if small and not _deeper(value, _EVIDENCE_DEPTH) else {"shown": shown(value)}
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        return False
-    return levels == 0 or any(_deeper(item, levels - 1) for item in value)
-
-
-def error_name(error: BatosError) -> str:
-    """The name of what a call raised: the method's own exception, or our type."""
-    if isinstance(error, MethodError):
-        return str(error.details.get("error_type") or "MethodError")
-    return type(error).__name__
-
-
-def show_call(selector: str, args: list[Any], kwargs: dict[str, Any]) -> str:
-    """A call as people write it, long values folded."""
-    parts = [shown(arg) for arg in args] + [f"{key}={shown(value)}" for key, value in kwargs.items()]
-    return f"{selector}({', '.join(parts)})"
-
-
 def _printed(result: Any, output: str, call: str) -> str:
     # Small models print where they should answer.
     return (
         f"{call} printed its answer and returned None: return it instead" if result is None and output.strip() else ""
     )
-
-
-def _expected(step: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: step[key]
-        for key in ("result", "error", "slots")
-        if step.get(key) is not None or (key == "result" and key in step)
-    }
-
-
-def _at_line(got: dict[str, Any]) -> str:
-    return f" at line {got['line']}" if got.get("line") else ""

@@ -39,6 +39,10 @@ class _Passed:
     """Which of the attempt's candidates it is, from 1."""
     copies: int = 1
     doubt: str = ""
+    attempt: int = 0
+    """The attempt that it is of; 0: this one."""
+    author: dict[str, Any] | None = None
+    """Who wrote it, where that was not in this attempt."""
 
 
 Finding = briefs.Finding
@@ -60,8 +64,10 @@ async def validating(ctx: Context) -> Step:
             findings.append({**checked, "candidate": place})
     passed, doubted = await _without_doubt(ctx, passed)
     findings += doubted
+    if not passed and _is_last(ctx):
+        passed = await _doubted_before(ctx)
     if not passed:
-        return _repair(ctx, findings)
+        return _repair(ctx, findings, doubted)
     chosen = passed[0]
     if len(passed) > 1:
         inputs = probing.inputs(ctx.brief, chosen.audit.parameters)
@@ -82,17 +88,32 @@ async def _without_doubt(ctx: Context, passed: list[_Passed]) -> tuple[list[_Pas
         return passed, []
     trial = _trial(ctx, Duties(), await reach_of(ctx))
     for item in passed:
-        record = await trial.doubt(item.audit.source, words, must_change=approach.changes_object(words))
+        record = await trial.doubt(item.audit.source, words, must_change=approach.should_change_object(words))
         if record is not None:
             item.verdict.evidence.append(record)
             item.doubt = record.get("doubt", "")
     sure = [item for item in passed if not item.doubt]
-    if not sure and len(ctx.record["attempts"]) + 1 >= ctx.services.settings.attempts:
+    if not sure and _is_last(ctx):
         return passed, []
     doubted = [item for item in passed if item.doubt]
     return sure, [
         {**_finding(p.audit, p.mends, p.doubt, runs=len(p.verdict.evidence)), "candidate": p.place} for p in doubted
     ]
+
+
+async def _doubted_before(ctx: Context) -> list[_Passed]:
+    """What passed in an attempt before this one and was put back on a doubt: where nothing better came, it has to do."""
+    again = []
+    for kept in ctx.data.get("doubted", []):
+        checked = await _check(ctx, kept["source"], kept["mends"])
+        if isinstance(checked, _Passed):
+            checked.place, checked.attempt, checked.author = kept["candidate"], kept["n"], kept["author"]
+            again.append(checked)
+    return again
+
+
+def _is_last(ctx: Context) -> bool:
+    return len(ctx.record["attempts"]) + 1 >= int(ctx.services.settings.attempts)
 
 
 async def _check(ctx: Context, source: str, reshaped: list[str]) -> _Passed | Finding:
@@ -133,12 +154,13 @@ async def _try(ctx: Context, audit: Audit, needs: list[str]) -> Verdict:
 def duties(view: View, target: Ref, selector: str, kind: str) -> Duties:
     """What a new version of a method must keep to: permanent examples always; the harm rule adds its calls to a repair."""
     law = tuple(laws.examples(view, target, selector))
-    if kind not in MENDING:
-        return Duties(law)
     active = dispatch.look(view, target, selector)
-    failed = tuple(failures.of_source(view, selector, active.sha256)[:_FAILED_CALLS])
+    if kind not in MENDING:
+        return Duties(law, active=active.source)
+    failed = tuple(failures.against(view, selector, active)[:_FAILED_CALLS])
     good = tuple(laws.calls(view, target, selector))
-    return Duties(law, good, failed if kind == "repair" else (), active.source)
+    moment = laws.since(view, target, selector)
+    return Duties(law, good, failed if kind == "repair" else (), active.source, moment)
 
 
 async def still_right(ctx: Context, source: str) -> Verdict:
@@ -209,12 +231,14 @@ def _step(ctx: Context, chosen: _Passed, findings: list[Finding], diff: str) -> 
         "evidence": verdict.evidence,
         "needs": chosen.needs,
         "chosen": {
-            "attempt": len(ctx.record["attempts"]) + 1,
+            "attempt": chosen.attempt or len(ctx.record["attempts"]) + 1,
             "candidate": chosen.place,
             "candidates": len(ctx.data["candidates"]),
             "refused": [{"candidate": item["candidate"], "finding": item["finding"]} for item in findings],
         },
     }
+    if chosen.author is not None:
+        data["author"] = chosen.author
     done = {"guardian": "passed", "mends": mends, "runs": len(verdict.evidence)}
     skipped = sum("skipped" in run for run in verdict.evidence)
     log = [("VALIDATION_SUCCESS", done | ({"not_compared": skipped} if skipped else {}))]
@@ -225,7 +249,7 @@ def _step(ctx: Context, chosen: _Passed, findings: list[Finding], diff: str) -> 
     return Step("COMPLETE", data=data, log=log)
 
 
-def _repair(ctx: Context, findings: list[Finding]) -> Step:
+def _repair(ctx: Context, findings: list[Finding], doubted: list[Finding]) -> Step:
     """Send the cycle back with what was found, or end it when the attempts are used up."""
     best = max(findings, key=briefs.rank)
     number = len(ctx.record["attempts"]) + 1
@@ -238,10 +262,12 @@ def _repair(ctx: Context, findings: list[Finding]) -> Step:
         failed.data = {"validation_error": best["finding"]}
         return failed
     log.append(("REPAIR_ATTEMPT", {"attempt": number + 1}))
+    kept = [{key: one[key] for key in ("source", "mends", "candidate")} for one in doubted]
+    kept = [{**one, "n": number, "author": ctx.data.get("author")} for one in kept]
     return Step(
         "SYNTHESIZING",
         changes={"attempts": attempts},
-        data={"validation_error": best["finding"]},
+        data={"validation_error": best["finding"], "doubted": [*ctx.data.get("doubted", []), *kept]},
         events=[event],
         log=log,
     )

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from batos.calls.overlay import Overlay
+from batos.cognition import approach, prompts
 from batos.cognition.compare import same
 from batos.errors import CodeError, DeadlineExceeded, MemoryExceeded
 
@@ -41,8 +42,15 @@ async def vote(
                 break
         else:
             groups.append([place])
+    to_keep = approach.speaks_of_state(prompts.words(ctx.brief))
     votes = [sum(copies[place] for place in group) for group in groups]
-    number = max(range(len(groups)), key=lambda n: (_does_something(outcomes[groups[n][0]]), votes[n], -groups[n][0]))
+
+    def merit(number: int) -> tuple[bool, bool, int, int]:
+        first = groups[number][0]
+        keeps = to_keep and _keeps_something(outcomes[first])
+        return _does_something(outcomes[first]), keeps, votes[number], -first
+
+    number = max(range(len(groups)), key=merit)
     best = groups[number]
     record = {
         "kind": "vote",
@@ -72,12 +80,19 @@ async def _one(ctx: Context, source: str, args: list[Any]) -> tuple[bool, Any]:
         return False, "stuck"
     except CodeError as error:
         return False, error.details.get("error_type")
-    return True, [outcome.result, {name: value for slots in overlay.writes.values() for name, value in slots.items()}]
+    # Slots may have any name: what counts is the answer, and what is kept.
+    kept = [value for slots in overlay.writes.values() for value in slots.values()]
+    return True, [outcome.result, sorted(kept, key=repr)]
 
 
 def _does_something(outcome: Outcomes) -> bool:
     """Whether a call gave an answer, or changed its object."""
     return any(came and (value[0] is not None or value[1]) for came, value in outcome)
+
+
+def _keeps_something(outcome: Outcomes) -> bool:
+    """Whether a call changed an object."""
+    return any(came and value[1] for came, value in outcome)
 
 
 def _alike(one: Outcomes, other: Outcomes) -> bool:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from BTrees.OOBTree import OOBTree
 
 from batos import codec
+from batos.image import laws, methods
 
 if TYPE_CHECKING:
     from batos.codec import Ref
     from batos.errors import CodeError
+    from batos.image.dispatch import Looked
     from batos.image.store import View
 
 KEEP = 1000
@@ -22,6 +24,8 @@ _FAULTS = ("MethodError", "DeadlineExceeded", "MemoryExceeded", "CovenantViolati
 _MISCALLED = re.compile(
     r"missing \d+ required|takes (from )?\d+ .*positional|unexpected keyword|multiple values for argument"
 )
+
+_RAISE = re.compile(r"(?:: |; )raise\b(?! NotImplementedError)")
 
 
 def told(
@@ -79,11 +83,34 @@ def listing(view: View, selector: str | None, limit: int) -> list[dict[str, Any]
     return found
 
 
-def of_source(view: View, selector: str, sha256: str) -> list[dict[str, Any]]:
-    """Give the records that speak against one source text, newest first."""
-    return [item for item in listing(view, selector, KEEP) if item["sha256"] == sha256 and is_fault(item)]
+def against(view: View, selector: str, looked: Looked) -> list[dict[str, Any]]:
+    """Give the records that speak against the method that answers now, newest first.
+
+    A call that ended at a `raise` of the method's own was refused: that speaks against it only as long as no call is known
+    that it answered.
+    """
+    answers = _answers(view, selector, looked)
+    return [
+        item
+        for item in listing(view, selector, KEEP)
+        if item["sha256"] == looked.sha256 and is_fault(item) and not (answers and refused(item["traceback"]))
+    ]
+
+
+def _answers(view: View, selector: str, looked: Looked) -> bool:
+    """Whether a call is known that the method answered: in its evidence, or among those that were kept."""
+    if looked.holder is None:
+        return False
+    told = methods.version(view, view.get(looked.holder), selector)["provenance"]
+    shown = any(run.get("passed") and "result" in (run.get("got") or {}) for run in told.get("evidence") or ())
+    return shown or bool(laws.calls(view, looked.holder, selector))
 
 
 def is_fault(post_mortem: dict[str, Any]) -> bool:
-    """Tell whether a failure speaks against the method: not one that was called with the wrong number of arguments, say."""
+    """Tell whether a failure may speak against the method: not one that was called with the wrong number of arguments, say."""
     return post_mortem["error"] in _FAULTS and not _MISCALLED.search(post_mortem["message"])
+
+
+def refused(traceback: str | None) -> bool:
+    """Tell whether a call ended at a `raise` of the method's own, by its traceback's last line."""
+    return bool(_RAISE.search((traceback or "").rpartition("\n")[2]))

@@ -56,18 +56,25 @@ def calls(view: View, ref: Ref, selector: str) -> list[Row]:
     They are those of its own source and of the versions that it was mended from. Calls of a version before that, which the
     Architect or a mission replaced on purpose, speak for another behaviour; a rollback to it makes them count again.
     """
-    line = _line(own(view.get(ref)).get(selector))
+    line = ["", *(version.sha256 for version in _line(view, ref, selector))]  # an older build kept no digest
     return [call for call in _load(view, ref, selector)["calls"] if call.get("sha256", "") in line]
 
 
-def _line(active: Any) -> list[str]:
-    """The digests of a version and of those that it was mended from, newest first."""
-    line = [""]  # an older build kept calls without a digest
+def _line(view: View, ref: Ref, selector: str) -> list[methods.MethodVersion]:
+    """The active version and those that it was mended from, newest first."""
+    active = own(view.get(ref)).get(selector)
+    line = []
     for version in methods.versions(active if isinstance(active, methods.MethodVersion) else None):
-        line.append(version.sha256)
+        line.append(version)
         if version.provenance.get("origin") not in MENDED or "rollback_of" in version.provenance:
             break
     return line
+
+
+def since(view: View, ref: Ref, selector: str) -> str | None:
+    """The moment whose state the brief's examples of the active version speak of: before the brief's own install."""
+    line = _line(view, ref, selector)
+    return f"{int(line[-1].tid, 16) - 1:016x}" if line and line[-1].tid else None
 
 
 def add_example(view: View, ref: Ref, selector: str, example: Row) -> None:

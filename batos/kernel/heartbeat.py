@@ -118,8 +118,7 @@ class Heartbeat:
             self._uvm.sandbox,
             method["holder"],
             brief,
-            Duties(tuple(method["laws"])),
-            at=f"{int(method['tid'], 16) - 1:016x}" if method["tid"] else None,
+            Duties(tuple(method["laws"]), active=method["source"], since=method["since"]),
             capabilities=self._uvm.capabilities,
         )
         verdict = await trial.run(method["source"], proceed=False)
@@ -181,7 +180,7 @@ def installed(view: View) -> list[Row]:
                         "selector": selector,
                         "source": value.source,
                         "version": value.version,
-                        "tid": value.tid,
+                        "since": laws.since(view, ref, selector),
                         "examples": brief.get("examples") or [],
                         "laws": laws.examples(view, ref, selector),
                     }

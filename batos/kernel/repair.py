@@ -169,7 +169,7 @@ def _ailing(view: View, receiver: Ref, selector: str) -> dict[str, Any] | None:
     looked = dispatch.look(view, receiver, selector)
     if looked.kind != "method":
         return None
-    count = len(failures.of_source(view, selector, looked.sha256))
+    count = len(failures.against(view, selector, looked))
     return {"holder": looked.holder, "version": looked.version, "sha256": looked.sha256, "count": count}
 
 

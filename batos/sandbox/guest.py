@@ -130,7 +130,8 @@ class Message:
         self._refuse()
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise AttributeError(absent(self._name))
+        known = activation.understands(handle_of(self._target), self._name)
+        raise AttributeError(taken(self._name) if known else absent(self._name))
 
     __bool__ = __iter__ = __len__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = __next__ = _refuse
     __add__ = __radd__ = __iadd__ = __sub__ = __rsub__ = __isub__ = __mul__ = __rmul__ = __imul__ = _refuse
@@ -144,6 +145,11 @@ class Message:
 def absent(name: str) -> str:
     """Say that a slot is missing, and what to do."""
     return f"no slot {name!r}; set it first, or read it with getattr(self, {name!r}, default)"
+
+
+def taken(name: str) -> str:
+    """Say that a name means a message, and what to do."""
+    return f"{name!r} is a message of the object and no slot; keep the value in a slot of another name"
 
 
 class Activation:
@@ -339,7 +345,9 @@ def _reference_out(value: Any) -> bytes | None:
     if type(value) is UvmObject:
         return handle_of(value)
     if type(value) is Message:
-        raise CodecError(f"{object.__getattribute__(value, '_name')!r} is a message and not a value: call it")
+        raise CodecError(
+            f"{object.__getattribute__(value, '_name')!r} is a message and not a value: call it, or keep the value in a slot of another name"
+        )
     return None
 
 

@@ -32,6 +32,39 @@ class TestForm:
         assert approach.form_of(_brief(examples=[{"slots": {"a": 1}}]), "square", slots="", known=[]) == "method"
         assert approach.form_of({"selector": "f", "args": [1]}, "square", slots="", known=[]) == "method"
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "push a value onto the stack and return its size",
+            "add a job to the end of the queue",
+            "toggle the lamp with a name",
+            "take a number and return the running average",
+            "rename a contact",
+            "move by dx and dy and return the new position",
+        ],
+    )
+    def test_words_for_what_an_object_keeps(self, words):
+        """Stacks, queues, switches and what goes on from call to call are an object's."""
+        assert approach.speaks_of_state(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "surely", "rather"),
+    [
+        ("deposit an amount", True, True),
+        ("withdraw an amount; raise ValueError when there is not enough", False, False),
+        ("register a guest unless he is there already", False, False),
+        ("push a value onto the stack", False, True),
+        ("push a value unless the stack is full", False, False),
+        ("add two numbers", False, False),
+        ("count how many notes are in the log", False, False),
+    ],
+)
+def test_words_tell_whether_a_call_changes_its_object(words, surely, rather):
+    """A method that keeps things changes its object; one that may refuse need not."""
+    assert approach.changes_object(words) is surely
+    assert approach.should_change_object(words) is rather
+
 
 class TestPlan:
     def test_examples_let_one_greedy_text_do(self):

@@ -40,6 +40,28 @@ class TestAsMethod:
         assert "other" not in source
         assert "print" not in source
 
+    def test_helpers_come_along_with_any_indentation(self):
+        """A body that is indented by two stands right below a helper; so does one with a text at the margin."""
+        helper = "def twice(n):\n  return n * 2\n\n"
+        source, _ = as_method(f"```python\n{helper}def f(n):\n  return twice(n) + 1\n```", "f", "def f(n):\n", ["n"])
+        assert _run(source, "f", 2) == 5
+        margin = 'def f(n):\n    text = """\na\n"""\n    return len(text) * twice(n)\n'
+        source, _ = as_method(f"```python\n{helper}{margin}```", "f", "def f(n):\n", ["n"])
+        assert _run(source, "f", 2) == 12
+
+    def test_helpers_come_along_with_a_method(self):
+        """What a method with self uses beside it is taken into it; other methods are not."""
+        answer = "LIMIT = 3\n\ndef cut(a):\n    return a[:LIMIT]\n\ndef g(self):\n    return 1\n\ndef f(self, a):\n    return cut(a)\n"
+        source, mends = as_method(f"```python\n{answer}```", "f", "def f(self, a):\n", ["a"])
+        assert _run(source, "f", [1, 2, 3, 4]) == [1, 2, 3]
+        assert mends == ["took what it uses beside it into the method"]
+        assert "def g" not in source
+
+    def test_imports_that_nothing_uses_are_left_out(self):
+        """Small models import what they do not need, and what no method may have."""
+        answer = "```python\nimport sys\nimport math\n\ndef f(n):\n    return math.floor(n)\n```"
+        assert as_method(answer, "f", "def f(n):\n", ["n"])[0].startswith("import math\n\ndef f")
+
     def test_imports_stay_above(self):
         """Imports of the answer stand above the method."""
         answer = "```python\nimport math\n\ndef area(r):\n    return math.pi * r ** 2\n```"
@@ -92,6 +114,30 @@ class TestMends:
         cheat = "def count(self, lst):\n    return 2 if lst == [True,  False, True] else 0\n"
         assert "repeats" in repeats(cheat, ["lst"], examples)
         assert repeats("def count(self, lst):\n    return sum(lst)\n", ["lst"], examples) == ""
+
+    @pytest.mark.parametrize(
+        ("body", "example"),
+        [
+            (
+                "    if kind == 'deposit':\n        return amount\n    return -kind\n",
+                {"args": ["deposit", 100], "result": 100},
+            ),
+            (
+                '    """Do it.\n\n    >>> f([\'apple\', \'fig\'])\n    2\n    """\n    return len(kind)\n',
+                {"args": [["apple", "fig"]], "result": 2},
+            ),
+            ("    # as in f('write report') == 12\n    return len(kind)\n", {"args": ["write report"], "result": 12}),
+            ("    return ['Monday', 'Tuesday', 'Wednesday'].index(kind)\n", {"args": ["Wednesday"], "result": 2}),
+            ("    return set(kind) <= set('0123456789')\n", {"args": ["0123456789"], "result": True}),
+            (
+                "    self.calls += 1\n    self._p_changed = True\n    return self.calls\n",
+                {"args": ["Ada Lovelace"], "result": 1},
+            ),
+        ],
+    )
+    def test_what_an_example_names_may_be_named(self, body, example):
+        """Words to tell cases apart, tables, docstrings and comments repeat nothing; nor does one who only counts calls."""
+        assert repeats(f"def f(self, kind):\n{body}", ["kind"], [example]) == ""
 
 
 @pytest.mark.parametrize(

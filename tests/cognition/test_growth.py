@@ -61,10 +61,29 @@ def test_what_adds_or_is_rightly_replaced_is_not(words, method, args):
     assert _doubt(words, method, *args) == ""
 
 
+def test_a_sum_that_no_further_call_changes_is_not_doubted():
+    """Where the calls after the first leave a number as it is, they may have been refused."""
+
+    def withdraw(slots, amount):
+        return {"balance": slots["balance"] - amount} if amount <= slots["balance"] else {}
+
+    assert _doubt("withdraw an amount", withdraw, 80, before={"balance": 100}) == ""
+
+
 def test_words_tell_whether_growth_is_asked_for():
     """Words that add ask for growth; words that speak of the last, or of a limit, do not, nor does plain reckoning."""
     assert all(map(growth.demanded, ("remember a birthday", "add an item to the basket", "count each call")))
-    assert not any(map(growth.demanded, ("remember the last visitor", "keep only 3 notes", "the square of a number")))
+    assert not any(
+        map(
+            growth.demanded,
+            (
+                "remember the last visitor",
+                "keep only 3 notes",
+                "the square of a number",
+                "record a score, keep the highest",
+            ),
+        )
+    )
 
 
 def test_two_calls_that_differ():

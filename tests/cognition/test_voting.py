@@ -18,12 +18,14 @@ class Plain:
     """A sandbox that runs a source as it is."""
 
     async def call(self, world, receiver, selector, args, kwargs, *, source, fixed):
-        scope = {}
+        scope, itself = {}, SimpleNamespace()
         exec(source, scope)
         try:
-            return SimpleNamespace(result=scope[selector](None, *args, **kwargs))
+            result = scope[selector](itself, *args, **kwargs)
         except ZeroDivisionError as error:
             raise MethodError(str(error), error_type="ZeroDivisionError") from None
+        world.writes |= {receiver: vars(itself)} if vars(itself) else {}
+        return SimpleNamespace(result=result)
 
 
 CONTEXT = SimpleNamespace(
@@ -48,6 +50,27 @@ async def test_the_largest_group_wins(sources, copies, chosen, alike):
     assert place == chosen
     assert (record["alike"], record["candidates"], record["inputs"]) == (alike, sum(copies), 2)
     assert "not a proof" in record["note"]
+
+
+TAGS = "def f(self, n):\n    self.tags = [n]\n    return 1\n"
+NAMES = "def f(self, n):\n    self.names = [n]\n    return 1\n"
+COUNT = "def f(self, n):\n    self.count = 1\n    return 1\n"
+ONE = "def f(self, n):\n    return 1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sources", "copies", "chosen", "alike"),
+    [
+        ("add a tag to the set of tags", [ONE, TAGS, NAMES], [3, 1, 1], 1, 2),
+        ("add a tag to the set of tags", [COUNT, TAGS, NAMES], [1, 1, 1], 1, 2),
+        ("give one", [ONE, TAGS, NAMES], [3, 1, 1], 0, 3),
+    ],
+)
+async def test_what_is_kept_counts_and_not_the_name_of_its_slot(words, sources, copies, chosen, alike):
+    """Candidates that keep the same vote together, whatever they call it; where something is to be kept, they come first."""
+    context = SimpleNamespace(**{**vars(CONTEXT), "brief": {"selector": "f", "intent": words}})
+    place, record = await vote(context, sources, [[3], [4]], copies)
+    assert (place, record["alike"]) == (chosen, alike)
 
 
 async def test_one_candidate_needs_no_vote():
