@@ -58,7 +58,7 @@ def _other(value: Any) -> Any:
     if isinstance(value, (int, float)):
         return value + 1
     if isinstance(value, str):
-        return f"x{value}"  # which does not begin as the other does
+        return re.sub(r"\S+", r"x\g<0>", value) or "x"  # no word of which begins as one of the other does
     if isinstance(value, (list, tuple)):
         return type(value)(_other(item) for item in value)
     return {key: _other(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -26,6 +26,11 @@ def _listed(slots, item):
         ("record every visitor", lambda _, name: {"visitors": {name}}, ["Ada"]),
         ("count how often it is called", lambda _: {"calls": 1}, []),
         ("deposit an amount", lambda _, amount: {"balance": amount}, [50]),
+        (
+            "count words over all calls",
+            lambda _, text: {"counts": {w: text.split().count(w) for w in text.split()}},
+            ["a b a"],
+        ),
         ("add a word", lambda _, word: {"words": [word], "latest": word}, ["sea"]),
         ("log the time", lambda _: {"log": ["00:00"]}, []),
         ("keep notes by topic", lambda _, topic, note: {"notes": {topic: [note]}}, ["sea", "deep"]),
