@@ -152,8 +152,11 @@ class Codec:
         if code == REF:
             return self._ref_in(payload)
         if code in (TUPLE, SET, FROZENSET, MAP, TIMEDELTA):
-            return _container_in(code, self._unpack(payload, depth + 1))
+            return self._container(code, self._unpack(payload, depth + 1))
         return _scalar_in(code, payload)
+
+    def _container(self, code: int, items: Any) -> Any:
+        return _container_in(code, items)
 
 
 class _MapPairs:

@@ -79,13 +79,15 @@ class KernelCodec(Codec):
 
     def _ext(self, depth: int, code: int, data: bytes) -> Any:
         try:
-            if code in (SET, FROZENSET, MAP):
-                items = self._unpack(bytes(data), depth + 1)
-                _refuse_flood(items, pairs=code == MAP)
             return super()._ext(depth, code, data)
         except CodecError as error:
             self._faults.append(error)
             raise
+
+    def _container(self, code: int, items: Any) -> Any:
+        if code in (SET, FROZENSET, MAP):
+            _refuse_flood(items, pairs=code == MAP)
+        return super()._container(code, items)
 
 
 def _refuse_flood(items: Any, *, pairs: bool) -> None:

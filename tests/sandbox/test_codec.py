@@ -48,6 +48,27 @@ def test_maps_with_one_hash_are_refused():
     assert KernelCodec().unpack(KernelCodec().pack(plain)) == plain
 
 
+def _set_in_set(inner):
+    return frozenset([inner])
+
+
+def _map_in_map(inner):
+    return {(0, 1): inner}
+
+
+@pytest.mark.parametrize("wrap", [_set_in_set, _map_in_map])
+def test_what_lies_in_it_is_unpacked_once(wrap, monkeypatch):
+    """Sets in sets, and maps in maps, take the kernel a step or two a level, however deep they lie."""
+    value, depth, calls = frozenset(), 8, []
+    for _ in range(depth):
+        value = wrap(value)
+    data = Codec().pack(value)
+    unpackb = ormsgpack.unpackb
+    monkeypatch.setattr("ormsgpack.unpackb", lambda *args, **options: calls.append(1) or unpackb(*args, **options))
+    assert KernelCodec().unpack(data) == value
+    assert len(calls) <= 2 * depth + 2
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_an_error(data):
     """Whatever a worker sends is a value or a `CodecError`, and nothing else."""
