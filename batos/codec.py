@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,7 +34,6 @@ _PACK = (
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-_UNPACK = ormsgpack.OPT_NON_STR_KEYS
 _CONTAINERS: dict[type, int] = {tuple: TUPLE, set: SET, frozenset: FROZENSET}
 _KEY_TYPES = (str, int, bool, type(None))
 _BASES: tuple[type, ...] = (bool, int, float, str, bytes, dict, tuple, list, set, frozenset)
@@ -78,11 +78,13 @@ class Codec:
         ref_out: Gives the payload of extension 6 for a reference, None for anything else. It is asked for each
             value that msgpack has no form for.
         ref_in: Makes the reference from that payload.
+        text_keys: Take every map with another key for one with other keys, which extension 12 is for.
     """
 
-    def __init__(self, ref_out: RefOut = _ref_out, ref_in: RefIn = _ref_in) -> None:
+    def __init__(self, ref_out: RefOut = _ref_out, ref_in: RefIn = _ref_in, *, text_keys: bool = False) -> None:
         self._ref_out = ref_out
         self._ref_in = ref_in
+        self._text_keys = text_keys
 
     def pack(self, value: Any) -> bytes:
         """Encode plain data.
@@ -105,12 +107,32 @@ class Codec:
             raise CodecError("nested too deeply")
         faults: list[CodecError] = []
         try:
-            return ormsgpack.packb(_with_pairs(value), partial(self._default, depth, faults), _PACK)
+            return ormsgpack.packb(self._with_pairs(value), partial(self._default, depth, faults), _PACK)
         except CodecError:
             raise
         except (TypeError, ValueError, RecursionError) as error:
             # ormsgpack drops what `_default` raised, and that says more.
             raise faults[0] if faults else CodecError(str(error) or type(error).__name__) from None
+
+    def _with_pairs(self, value: Any) -> Any:
+        """Replace each map with other keys by its pairs; gives the value itself where there is none.
+
+        What lies in tuples, sets and pairs gets its turn when they are packed.
+        """
+        if isinstance(value, dict):
+            fits = _is_text if self._text_keys else _is_key
+            if not all(map(fits, dict.__iter__(value))):
+                return _MapPairs(value)
+            fitted = {key: self._with_pairs(item) for key, item in _items(value)}
+            return (
+                fitted
+                if any(new is not old for new, (_, old) in zip(fitted.values(), _items(value), strict=True))
+                else value
+            )
+        if isinstance(value, list):
+            items = [self._with_pairs(item) for item in list.__iter__(value)]
+            return items if any(new is not old for new, old in zip(items, list.__iter__(value), strict=True)) else value
+        return value
 
     def _default(self, depth: int, faults: list[CodecError], value: Any) -> Any:
         try:
@@ -141,11 +163,15 @@ class Codec:
         if depth > MAX_NESTING:
             raise CodecError("nested too deeply")
         try:
-            return ormsgpack.unpackb(data, ext_hook=partial(self._ext, depth), option=_UNPACK)
+            return ormsgpack.unpackb(data, ext_hook=partial(self._ext, depth), option=self._keys_option(data))
         except CodecError:
             raise
         except (ValueError, TypeError, ArithmeticError, RecursionError, KeyError, OSError) as error:
             raise CodecError(str(error) or type(error).__name__) from None
+
+    def _keys_option(self, data: bytes | bytearray | memoryview) -> int | None:
+        del data
+        return None if self._text_keys else ormsgpack.OPT_NON_STR_KEYS
 
     def _ext(self, depth: int, code: int, data: bytes) -> Any:
         payload = bytes(data)
@@ -165,23 +191,16 @@ class _MapPairs:
     __slots__ = ("pairs",)
 
     def __init__(self, mapping: dict[Any, Any]) -> None:
-        self.pairs = [[key, item] for key, item in mapping.items()]
+        self.pairs = [[key, item] for key, item in _items(mapping)]
 
 
-def _with_pairs(value: Any) -> Any:
-    """Replace each map with other keys by its pairs; gives the value itself where there is none.
+def _items(mapping: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """The entries by the base's own method: a subclass may override it. An OrderedDict has an order of its own."""
+    return OrderedDict.items(mapping) if isinstance(mapping, OrderedDict) else dict.items(mapping)
 
-    What lies in tuples, sets and pairs gets its turn when they are packed.
-    """
-    if isinstance(value, dict):
-        if not all(_is_key(key) for key in value):
-            return _MapPairs(value)
-        fitted = {key: _with_pairs(item) for key, item in value.items()}
-        return fitted if any(fitted[key] is not item for key, item in value.items()) else value
-    if type(value) is list:
-        items = [_with_pairs(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    return value
+
+def _is_text(key: Any) -> bool:
+    return type(key) is str
 
 
 def _is_key(key: Any) -> bool:
@@ -194,7 +213,9 @@ def _is_key(key: Any) -> bool:
 def _to_base(value: Any, base: type) -> Any:
     """A subclass as its plain base, by the base's own methods: the subclass may override them."""
     if base is dict:
-        return dict(dict.items(value))
+        return dict(_items(value))
+    if base in (tuple, list, set, frozenset):
+        return base(base.__iter__(value))
     if base is str:
         return str.__str__(value)
     if base is int:

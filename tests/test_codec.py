@@ -141,6 +141,36 @@ def test_a_subclass_cannot_lie():
     assert unpack(pack([_Liar(5)])) == [5]
 
 
+class _Deaf(dict):
+    def __iter__(self):
+        return iter(["a"])
+
+    def items(self):
+        return [("a", 1)]
+
+
+class _Rows(list):
+    def __iter__(self):
+        return iter([])
+
+
+def test_containers_of_their_own_keep_what_they_hold():
+    """Lists and maps of a subclass are packed with all they hold: maps with other keys, and what they do not tell of."""
+    day = dt.date(2026, 1, 1)
+    assert unpack(pack(_Rows([{day: 1}, {(1, 2): _Rows([{1.5: 2}])}]))) == [{day: 1}, {(1, 2): [{1.5: 2}]}]
+    assert unpack(pack(_Rows([1, 2]))) == [1, 2]
+    assert unpack(pack(_Deaf({day: 1, "b": 2}))) == {day: 1, "b": 2}
+    assert unpack(pack([_Deaf({"c": {day: 1}})])) == [{"c": {day: 1}}]
+
+
+@pytest.mark.parametrize("key", ["x", (1, 2)])
+def test_an_ordered_dict_keeps_its_order(key):
+    """What was moved to the end comes last."""
+    recent = OrderedDict([(key, 1), ("y", 2), ("z", 3)])
+    recent.move_to_end(key)
+    assert list(unpack(pack(recent))) == ["y", "z", key]
+
+
 REFUSED = {
     "object": object(),
     "enum": Colour.RED,

@@ -150,7 +150,7 @@ class Activation:
     """The state of the one activation of this process."""
 
     def __init__(self) -> None:
-        self.codec = Codec(_reference_out, self._reference_in)
+        self.codec = Codec(_reference_out, self._reference_in, text_keys=True)
         self.ask: Callable[[list[Any]], Any] = _not_connected
         self.print_out: Callable[[], str] = str
         self._things: dict[bytes, UvmObject] = {}
