@@ -23,6 +23,8 @@ TUPLE, SET, BIGINT, DATETIME, DATE, REF, DECIMAL, FROZENSET, COMPLEX, TIMEDELTA,
 MAX_BIGINT_BYTES = 1 << 16
 MAX_NESTING = 64
 _SCALAR_LIMIT = 4096
+_SHOWN = 60
+_LATER = "_fold=1"  # of the two times that a clock shows alike, where no offset tells; a tag in the form of RFC 9557
 
 _PACK = (
     ormsgpack.OPT_NON_STR_KEYS
@@ -231,25 +233,47 @@ def _scalar_out(value: Any) -> tuple[int, bytes] | None:
             raise CodecError(f"an integer of {size} bytes is too large; the limit is {MAX_BIGINT_BYTES}")
         return BIGINT, value.to_bytes(size, "big", signed=True)
     if kind is Decimal:
-        return DECIMAL, str(value).encode()
+        return DECIMAL, _decimal_out(value)
     if kind is complex:
         return COMPLEX, struct.pack(">dd", value.real, value.imag)
     return _time_out(value, kind)
 
 
+def _decimal_out(value: Decimal) -> bytes:
+    text = str(value)
+    if len(text) > _SCALAR_LIMIT:
+        raise CodecError(f"a Decimal of {len(text)} characters is too long; the limit is {_SCALAR_LIMIT}")
+    return text.encode()
+
+
 def _time_out(value: Any, kind: type) -> tuple[int, bytes] | None:
     # Subclasses too: a frozen clock packs as plain time.
     if issubclass(kind, dt.datetime):
-        zone = getattr(value.tzinfo, "key", None)
-        text = value.isoformat() + (f"[{zone}]" if isinstance(zone, str) else "")
-        return DATETIME, text.encode()
+        return DATETIME, _stamp_out(value).encode()
     if issubclass(kind, dt.date):
         return DATE, value.isoformat().encode()
     if issubclass(kind, dt.time):
-        return TIME, value.isoformat().encode()
+        return TIME, _stamp_out(value).encode()
     if issubclass(kind, dt.timedelta):
         return TIMEDELTA, ormsgpack.packb([value.days, value.seconds, value.microseconds])
     return None
+
+
+def _stamp_out(value: Any) -> str:
+    zone = getattr(value.tzinfo, "key", None)
+    tags = [_place(zone).key] if isinstance(zone, str) else []
+    if value.tzinfo is not None and not tags and value.utcoffset() is None:
+        raise CodecError("a time in a zone that has neither a name nor an offset is not plain data")
+    if value.fold and value.replace(fold=0).utcoffset() == value.utcoffset():
+        tags.append(_LATER)
+    return f"{value.isoformat()}{''.join(f'[{tag}]' for tag in tags)}"
+
+
+def _place(zone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise CodecError(f"the time zone {zone[:_SHOWN]!r} is not known here") from None
 
 
 def _container_in(code: int, items: Any) -> Any:
@@ -281,21 +305,42 @@ def _scalar_in(code: int, payload: bytes) -> Any:
     if code == DATE:
         return dt.date.fromisoformat(text)
     if code == TIME:
-        return dt.time.fromisoformat(text)
+        return _time_in(text)
     if code == DECIMAL:
         return Decimal(text)
     raise CodecError(f"unknown extension type {code}")
 
 
+def _stamp_in(text: str) -> tuple[str, ZoneInfo | None, int]:
+    stamp, *tags = text.replace("]", "").split("[")
+    zones = [tag for tag in tags if tag != _LATER]
+    return stamp, _place(zones[0]) if zones else None, len(tags) - len(zones)
+
+
 def _datetime_in(text: str) -> dt.datetime:
-    stamp, bracket, zone = text.partition("[")
+    stamp, place, fold = _stamp_in(text)
     value = dt.datetime.fromisoformat(stamp)
-    if not bracket:
-        return value
-    place = ZoneInfo(zone.rstrip("]"))
+    if place is not None:
+        value = _placed(value, place)
+    return value.replace(fold=1) if fold else value
+
+
+def _placed(value: dt.datetime, place: ZoneInfo) -> dt.datetime:
     # A time that a clock skips, or shows twice, is the one of its offset; the zone's rules may have changed since.
-    told = (value.replace(tzinfo=place, fold=fold) for fold in (0, 1))
-    return next((one for one in told if one.utcoffset() == value.utcoffset()), value.astimezone(place))
+    for fold in (0, 1):
+        told = value.replace(tzinfo=place, fold=fold)
+        if value.tzinfo is None or told.utcoffset() == value.utcoffset():
+            return told
+    try:
+        return value.astimezone(place)
+    except OverflowError:
+        return value.replace(tzinfo=place)
+
+
+def _time_in(text: str) -> dt.time:
+    stamp, place, fold = _stamp_in(text)
+    value = dt.time.fromisoformat(stamp)
+    return value.replace(tzinfo=value.tzinfo if place is None else place, fold=min(fold, 1))
 
 
 PLAIN = Codec()
