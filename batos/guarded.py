@@ -59,7 +59,7 @@ class GuardedCodec(Codec):
             raise
 
     def _container(self, code: int, items: Any) -> Any:
-        if code in (SET, FROZENSET, MAP) and type(items) is list:
+        if code in (SET, FROZENSET, MAP) and type(items) is list and items:
             self._room -= self._work(self._pair_keys(items) if code == MAP else items)
         return super()._container(code, items)
 
@@ -81,11 +81,11 @@ class GuardedCodec(Codec):
     def _work(self, keys: list[Any]) -> int:
         """Give at least the steps that comparing these keys takes."""
         try:
-            counts = Counter(map(hash, keys))
+            if len(set(map(hash, keys))) == len(keys):
+                return 0
         except TypeError:
             raise self._fault("a set or map with keys that are none") from None
-        if len(counts) == len(keys):
-            return 0
+        counts = Counter(map(hash, keys))
         weights: Counter[int] = Counter()
         work, most = 0, math.isqrt(self._room)
         for key in keys:
