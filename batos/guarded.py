@@ -15,7 +15,7 @@ import ormsgpack
 from batos.codec import FROZENSET, MAP, SET, Codec, CodecError
 
 ROOM = 1_000_000
-"""Steps of some 30 ns that comparing keys may take in one message."""
+"""Steps of some 30 ns that comparing keys may take in one message, besides one for each byte of it."""
 
 _SAME_HASH_LIMIT = 64
 _KEYS = "a map has keys of that kind in extension 12"
@@ -35,7 +35,7 @@ _NESTS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 class GuardedCodec(Codec):
     """Unpacks what a stranger sent."""
 
-    _room = ROOM
+    _room: int
     _faults: list[CodecError]
 
     def unpack(self, data: bytes | bytearray | memoryview) -> Any:
@@ -44,7 +44,7 @@ class GuardedCodec(Codec):
         Raises:
             CodecError: It is no plain data, or made to keep its reader busy.
         """
-        self._room, self._faults = ROOM, []
+        self._room, self._faults = ROOM + len(data), []
         try:
             return super().unpack(data)
         except CodecError as error:

@@ -73,7 +73,7 @@ def test_sets_of_one_hash_in_each_other():
 def test_the_work_of_a_message_is_counted_together():
     """Sets that pass one by one are refused when a message has many of them; the next message starts anew."""
     keys = [1 + n * PRIME for n in range(60)]
-    some, many = pack([set(keys)] * 200), pack([set(keys)] * (ROOM // 60**2 + 1))
+    some, many = pack([set(keys)] * 200), pack([set(keys)] * (2 * ROOM // 60**2))
     codec = GuardedCodec()
     assert len(codec.unpack(some)) == 200
     assert "one hash" in refused(many, codec)
