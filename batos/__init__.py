@@ -12,7 +12,8 @@ General layout; imports point down only, and `tests/test_layers.py` holds this::
     image/                             the one door to ZODB
     guardian/                          the Persistence Covenant
     wire · wire_cognition · wire_image · fields · journal  messages and the metacognition log
-    codec · plain · settings · errors  plain data, settings, exceptions
+    codec · guarded · plain            plain data
+    settings · errors                  settings, exceptions
     testing/                           doubles that ship
 
 `client`, `watchdog` and `sandbox` never import `kernel` or `image`; `mind` and `image` never import each other. The

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ TUPLE, SET, BIGINT, DATETIME, DATE, REF, DECIMAL, FROZENSET, COMPLEX, TIMEDELTA,
 MAX_BIGINT_BYTES = 1 << 16
 MAX_NESTING = 64
 _SCALAR_LIMIT = 4096
+_SHOWN = 60
+_LATER = "_fold=1"  # of the two times that a clock shows alike, where no offset tells; a tag in the form of RFC 9557
 
 _PACK = (
     ormsgpack.OPT_NON_STR_KEYS
@@ -33,7 +36,6 @@ _PACK = (
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-_UNPACK = ormsgpack.OPT_NON_STR_KEYS
 _CONTAINERS: dict[type, int] = {tuple: TUPLE, set: SET, frozenset: FROZENSET}
 _KEY_TYPES = (str, int, bool, type(None))
 _BASES: tuple[type, ...] = (bool, int, float, str, bytes, dict, tuple, list, set, frozenset)
@@ -78,11 +80,13 @@ class Codec:
         ref_out: Gives the payload of extension 6 for a reference, None for anything else. It is asked for each
             value that msgpack has no form for.
         ref_in: Makes the reference from that payload.
+        text_keys: Take every map with another key for one with other keys, which extension 12 is for.
     """
 
-    def __init__(self, ref_out: RefOut = _ref_out, ref_in: RefIn = _ref_in) -> None:
+    def __init__(self, ref_out: RefOut = _ref_out, ref_in: RefIn = _ref_in, *, text_keys: bool = False) -> None:
         self._ref_out = ref_out
         self._ref_in = ref_in
+        self._text_keys = text_keys
 
     def pack(self, value: Any) -> bytes:
         """Encode plain data.
@@ -105,12 +109,32 @@ class Codec:
             raise CodecError("nested too deeply")
         faults: list[CodecError] = []
         try:
-            return ormsgpack.packb(_with_pairs(value), partial(self._default, depth, faults), _PACK)
+            return ormsgpack.packb(self._with_pairs(value), partial(self._default, depth, faults), _PACK)
         except CodecError:
             raise
         except (TypeError, ValueError, RecursionError) as error:
             # ormsgpack drops what `_default` raised, and that says more.
             raise faults[0] if faults else CodecError(str(error) or type(error).__name__) from None
+
+    def _with_pairs(self, value: Any) -> Any:
+        """Replace each map with other keys by its pairs; gives the value itself where there is none.
+
+        What lies in tuples, sets and pairs gets its turn when they are packed.
+        """
+        if isinstance(value, dict):
+            fits = _is_text if self._text_keys else _is_key
+            if not all(map(fits, dict.__iter__(value))):
+                return _MapPairs(value)
+            fitted = {key: self._with_pairs(item) for key, item in _items(value)}
+            return (
+                fitted
+                if any(new is not old for new, (_, old) in zip(fitted.values(), _items(value), strict=True))
+                else value
+            )
+        if isinstance(value, list):
+            items = [self._with_pairs(item) for item in list.__iter__(value)]
+            return items if any(new is not old for new, old in zip(items, list.__iter__(value), strict=True)) else value
+        return value
 
     def _default(self, depth: int, faults: list[CodecError], value: Any) -> Any:
         try:
@@ -141,19 +165,26 @@ class Codec:
         if depth > MAX_NESTING:
             raise CodecError("nested too deeply")
         try:
-            return ormsgpack.unpackb(data, ext_hook=partial(self._ext, depth), option=_UNPACK)
+            return ormsgpack.unpackb(data, ext_hook=partial(self._ext, depth), option=self._keys_option(data))
         except CodecError:
             raise
         except (ValueError, TypeError, ArithmeticError, RecursionError, KeyError, OSError) as error:
             raise CodecError(str(error) or type(error).__name__) from None
+
+    def _keys_option(self, data: bytes | bytearray | memoryview) -> int | None:
+        del data
+        return None if self._text_keys else ormsgpack.OPT_NON_STR_KEYS
 
     def _ext(self, depth: int, code: int, data: bytes) -> Any:
         payload = bytes(data)
         if code == REF:
             return self._ref_in(payload)
         if code in (TUPLE, SET, FROZENSET, MAP, TIMEDELTA):
-            return _container_in(code, self._unpack(payload, depth + 1))
+            return self._container(code, self._unpack(payload, depth + 1))
         return _scalar_in(code, payload)
+
+    def _container(self, code: int, items: Any) -> Any:
+        return _container_in(code, items)
 
 
 class _MapPairs:
@@ -162,23 +193,16 @@ class _MapPairs:
     __slots__ = ("pairs",)
 
     def __init__(self, mapping: dict[Any, Any]) -> None:
-        self.pairs = [[key, item] for key, item in mapping.items()]
+        self.pairs = [[key, item] for key, item in _items(mapping)]
 
 
-def _with_pairs(value: Any) -> Any:
-    """Replace each map with other keys by its pairs; gives the value itself where there is none.
+def _items(mapping: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    """The entries by the base's own method: a subclass may override it. An OrderedDict has an order of its own."""
+    return OrderedDict.items(mapping) if isinstance(mapping, OrderedDict) else dict.items(mapping)
 
-    What lies in tuples, sets and pairs gets its turn when they are packed.
-    """
-    if isinstance(value, dict):
-        if not all(_is_key(key) for key in value):
-            return _MapPairs(value)
-        fitted = {key: _with_pairs(item) for key, item in value.items()}
-        return fitted if any(fitted[key] is not item for key, item in value.items()) else value
-    if type(value) is list:
-        items = [_with_pairs(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    return value
+
+def _is_text(key: Any) -> bool:
+    return type(key) is str
 
 
 def _is_key(key: Any) -> bool:
@@ -191,7 +215,9 @@ def _is_key(key: Any) -> bool:
 def _to_base(value: Any, base: type) -> Any:
     """A subclass as its plain base, by the base's own methods: the subclass may override them."""
     if base is dict:
-        return dict(dict.items(value))
+        return dict(_items(value))
+    if base in (tuple, list, set, frozenset):
+        return base(base.__iter__(value))
     if base is str:
         return str.__str__(value)
     if base is int:
@@ -207,25 +233,47 @@ def _scalar_out(value: Any) -> tuple[int, bytes] | None:
             raise CodecError(f"an integer of {size} bytes is too large; the limit is {MAX_BIGINT_BYTES}")
         return BIGINT, value.to_bytes(size, "big", signed=True)
     if kind is Decimal:
-        return DECIMAL, str(value).encode()
+        return DECIMAL, _decimal_out(value)
     if kind is complex:
         return COMPLEX, struct.pack(">dd", value.real, value.imag)
     return _time_out(value, kind)
 
 
+def _decimal_out(value: Decimal) -> bytes:
+    text = str(value)
+    if len(text) > _SCALAR_LIMIT:
+        raise CodecError(f"a Decimal of {len(text)} characters is too long; the limit is {_SCALAR_LIMIT}")
+    return text.encode()
+
+
 def _time_out(value: Any, kind: type) -> tuple[int, bytes] | None:
     # Subclasses too: a frozen clock packs as plain time.
     if issubclass(kind, dt.datetime):
-        zone = getattr(value.tzinfo, "key", None)
-        text = value.isoformat() + (f"[{zone}]" if isinstance(zone, str) else "")
-        return DATETIME, text.encode()
+        return DATETIME, _stamp_out(value).encode()
     if issubclass(kind, dt.date):
         return DATE, value.isoformat().encode()
     if issubclass(kind, dt.time):
-        return TIME, value.isoformat().encode()
+        return TIME, _stamp_out(value).encode()
     if issubclass(kind, dt.timedelta):
         return TIMEDELTA, ormsgpack.packb([value.days, value.seconds, value.microseconds])
     return None
+
+
+def _stamp_out(value: Any) -> str:
+    zone = getattr(value.tzinfo, "key", None)
+    tags = [_place(zone).key] if isinstance(zone, str) else []
+    if value.tzinfo is not None and not tags and value.utcoffset() is None:
+        raise CodecError("a time in a zone that has neither a name nor an offset is not plain data")
+    if value.fold and value.replace(fold=0).utcoffset() == value.utcoffset():
+        tags.append(_LATER)
+    return f"{value.isoformat()}{''.join(f'[{tag}]' for tag in tags)}"
+
+
+def _place(zone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise CodecError(f"the time zone {zone[:_SHOWN]!r} is not known here") from None
 
 
 def _container_in(code: int, items: Any) -> Any:
@@ -257,21 +305,42 @@ def _scalar_in(code: int, payload: bytes) -> Any:
     if code == DATE:
         return dt.date.fromisoformat(text)
     if code == TIME:
-        return dt.time.fromisoformat(text)
+        return _time_in(text)
     if code == DECIMAL:
         return Decimal(text)
     raise CodecError(f"unknown extension type {code}")
 
 
+def _stamp_in(text: str) -> tuple[str, ZoneInfo | None, int]:
+    stamp, *tags = text.replace("]", "").split("[")
+    zones = [tag for tag in tags if tag != _LATER]
+    return stamp, _place(zones[0]) if zones else None, len(tags) - len(zones)
+
+
 def _datetime_in(text: str) -> dt.datetime:
-    stamp, bracket, zone = text.partition("[")
+    stamp, place, fold = _stamp_in(text)
     value = dt.datetime.fromisoformat(stamp)
-    if not bracket:
-        return value
-    place = ZoneInfo(zone.rstrip("]"))
+    if place is not None:
+        value = _placed(value, place)
+    return value.replace(fold=1) if fold else value
+
+
+def _placed(value: dt.datetime, place: ZoneInfo) -> dt.datetime:
     # A time that a clock skips, or shows twice, is the one of its offset; the zone's rules may have changed since.
-    told = (value.replace(tzinfo=place, fold=fold) for fold in (0, 1))
-    return next((one for one in told if one.utcoffset() == value.utcoffset()), value.astimezone(place))
+    for fold in (0, 1):
+        told = value.replace(tzinfo=place, fold=fold)
+        if value.tzinfo is None or told.utcoffset() == value.utcoffset():
+            return told
+    try:
+        return value.astimezone(place)
+    except OverflowError:
+        return value.replace(tzinfo=place)
+
+
+def _time_in(text: str) -> dt.time:
+    stamp, place, fold = _stamp_in(text)
+    value = dt.time.fromisoformat(stamp)
+    return value.replace(tzinfo=value.tzinfo if place is None else place, fold=min(fold, 1))
 
 
 PLAIN = Codec()

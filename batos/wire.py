@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from batos import codec
 from batos.errors import BadField, BadFrame, UnknownCommand
 from batos.fields import DocName, Kwargs, Name, OnTarget, Origin, Request, Schema, Selector, Target
+from batos.guarded import GuardedCodec
 from batos.wire_cognition import Capabilities, Converse, Correct, Failures, Repair, Replay
 from batos.wire_image import AsOf, Bind, Changes, Diff, Explain, Grant, ImageWork, Revoke, Snapshot
 
@@ -312,7 +313,7 @@ def read_frame(frame: bytes) -> dict[str, Any]:
         BadFrame: It is not a msgpack map of plain data.
     """
     try:
-        message = codec.unpack(frame)
+        message = GuardedCodec().unpack(frame)
     except codec.CodecError as error:
         raise BadFrame(f"The frame is not a msgpack map: {error}") from None
     if not isinstance(message, dict):

@@ -4,6 +4,7 @@ import datetime as dt
 import enum
 import math
 from collections import Counter, OrderedDict
+from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -67,6 +68,52 @@ def test_times_that_a_clock_skips_or_shows_twice():
     for value in (skipped, twice, twice.replace(fold=1)):
         back = unpack(pack(value))
         assert (back, back.fold, back.utcoffset()) == (value, value.fold, value.utcoffset())
+
+
+PARIS = ZoneInfo("Europe/Paris")
+LATE = dt.datetime.fromisoformat("2026-10-25T02:30").replace(fold=1)
+TIMES = [
+    dt.time(12, tzinfo=PARIS),
+    dt.time(12, tzinfo=ZoneInfo("UTC")),
+    dt.time(12, tzinfo=dt.UTC),
+    dt.time(2, 30, fold=1),
+    dt.time(2, 30, tzinfo=PARIS, fold=1),
+    LATE,
+    LATE.replace(tzinfo=dt.UTC),
+    dt.datetime(2026, 7, 1, fold=1, tzinfo=PARIS),
+    dt.datetime(1, 1, 1, tzinfo=PARIS),
+    dt.datetime(1, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo")),
+    dt.datetime.max.replace(tzinfo=PARIS),
+    dt.datetime.max.replace(tzinfo=ZoneInfo("America/New_York")),
+]
+
+
+@pytest.mark.parametrize("value", TIMES, ids=repr)
+def test_a_time_keeps_its_zone_and_its_fold(value):
+    """Times at both ends of the calendar, with a zone that has no offset by itself, and the later of two come back whole."""
+    back = unpack(pack([value, {value: 1}]))
+    assert [repr(back[0]), repr(next(iter(back[1])))] == [repr(value)] * 2
+
+
+def test_a_time_is_text_that_others_read():
+    """ISO 8601, then the zone, then the tag for the later of two times where no offset tells it."""
+    assert pack(LATE.replace(tzinfo=PARIS))[3:] == b"2026-10-25T02:30:00+01:00[Europe/Paris]"
+    assert pack(LATE)[3:] == b"2026-10-25T02:30:00[_fold=1]"
+    assert pack(dt.time(2, 30, tzinfo=PARIS))[3:] == b"02:30:00[Europe/Paris]"
+    text = b"2026-07-01T12:00:00[Europe/Paris]"
+    assert unpack(ormsgpack.packb(ormsgpack.Ext(codec.DATETIME, text))) == dt.datetime(2026, 7, 1, 12, tzinfo=PARIS)
+
+
+class _Nowhere(dt.tzinfo):
+    def utcoffset(self, when):
+        return None
+
+
+class _Mars(dt.tzinfo):
+    key = "Mars/Base"
+
+    def utcoffset(self, when):
+        return dt.timedelta(0)
 
 
 @given(plain)
@@ -141,19 +188,53 @@ def test_a_subclass_cannot_lie():
     assert unpack(pack([_Liar(5)])) == [5]
 
 
+class _Deaf(dict):
+    def __iter__(self):
+        return iter(["a"])
+
+    def items(self):
+        return [("a", 1)]
+
+
+class _Rows(list):
+    def __iter__(self):
+        return iter([])
+
+
+def test_containers_of_their_own_keep_what_they_hold():
+    """Lists and maps of a subclass are packed with all they hold: maps with other keys, and what they do not tell of."""
+    day = dt.date(2026, 1, 1)
+    assert unpack(pack(_Rows([{day: 1}, {(1, 2): _Rows([{1.5: 2}])}]))) == [{day: 1}, {(1, 2): [{1.5: 2}]}]
+    assert unpack(pack(_Rows([1, 2]))) == [1, 2]
+    assert unpack(pack(_Deaf({day: 1, "b": 2}))) == {day: 1, "b": 2}
+    assert unpack(pack([_Deaf({"c": {day: 1}})])) == [{"c": {day: 1}}]
+
+
+@pytest.mark.parametrize("key", ["x", (1, 2)])
+def test_an_ordered_dict_keeps_its_order(key):
+    """What was moved to the end comes last."""
+    recent = OrderedDict([(key, 1), ("y", 2), ("z", 3)])
+    recent.move_to_end(key)
+    assert list(unpack(pack(recent))) == ["y", "z", key]
+
+
 REFUSED = {
     "object": object(),
     "enum": Colour.RED,
     "generator": (x for x in []),
     "function": len,
     "surrogate": "\ud800",
+    "nowhere": dt.datetime(2026, 1, 1, tzinfo=_Nowhere()),
+    "time nowhere": dt.time(1, tzinfo=_Nowhere()),
+    "unknown zone": dt.datetime(2026, 1, 1, tzinfo=_Mars()),
+    "long decimal": Decimal("1" * 5000),
     "huge": 1 << (codec.MAX_BIGINT_BYTES * 8),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_not_plain_data_is_refused(kind):
-    """Objects, enums, generators, functions, lone surrogates and huge integers raise CodecError, in containers too."""
+    """Objects, enums, generators, functions, lone surrogates, huge numbers and times of no known zone raise CodecError."""
     value = REFUSED[kind]
     for wrapped in (value, [value], {"a": (value,)}):
         with pytest.raises(CodecError):

@@ -29,11 +29,11 @@ LAYERS = (
     ("wire",),
     ("wire_cognition", "wire_image"),
     ("fields",),
-    ("codec", "plain", "settings", "errors"),
+    ("codec", "guarded", "plain", "settings", "errors"),
 )
 """From the top down; a part may import what stands below it, and what SIDEWAYS says beside it."""
 
-SIDEWAYS = {("watchdog", "client"), ("settings", "errors"), ("plain", "codec")}
+SIDEWAYS = {("watchdog", "client"), ("settings", "errors"), ("plain", "codec"), ("guarded", "codec")}
 FORBIDDEN = {
     "client": {"kernel", "image", "watchdog"},
     "watchdog": {"kernel", "image", "cognition", "memory", "mind", "sandbox"},

@@ -1,10 +1,13 @@
 """Schemas of messages: what they take, what they refuse, and how a brief is hashed."""
 
+from decimal import Decimal
+
+import ormsgpack
 import pytest
 
 from batos import wire
-from batos.codec import Ref
-from batos.errors import BadField, UnknownCommand
+from batos.codec import SET, Ref, pack
+from batos.errors import BadField, BadFrame, UnknownCommand
 
 
 def _read(**fields):
@@ -106,3 +109,15 @@ class TestRequests:
         """A name is an identifier that does not read as an oid."""
         with pytest.raises(BadField):
             _read(command="create", name=name)
+
+
+def test_a_frame_that_would_keep_the_kernel_busy():
+    """A set whose keys are slow to compare, and arrays as keys, are a bad frame that says why; integer keys are none."""
+    huge = 1 << 500_000
+    slow = ormsgpack.Ext(SET, pack([huge, Decimal(huge % ((1 << 61) - 1))]))
+    with pytest.raises(BadFrame, match="one hash"):
+        wire.read_frame(ormsgpack.packb({"command": "ping", "id": slow}))
+    with pytest.raises(BadFrame, match="extension 12"):
+        wire.read_frame(b"\x81\x91\xa2id\x01")
+    message = {"command": "ping", "id": {1: "a", None: {(2, 3): "b"}}}
+    assert wire.read_frame(pack(message)) == message

@@ -12,6 +12,7 @@ import keyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from batos.codec import Codec, CodecError
+from batos.sandbox.merge import shared
 from batos.sandbox.slots import SCALARS, Slots
 from batos.sandbox.world import PROTOCOL_MESSAGES
 
@@ -156,7 +157,7 @@ class Activation:
     """The state of the one activation of this process."""
 
     def __init__(self) -> None:
-        self.codec = Codec(_reference_out, self._reference_in)
+        self.codec = Codec(_reference_out, self._reference_in, text_keys=True)
         self.ask: Callable[[list[Any]], Any] = _not_connected
         self.print_out: Callable[[], str] = str
         self._things: dict[bytes, UvmObject] = {}
@@ -227,7 +228,7 @@ class Activation:
         packed, large, understands = self.ask(["load", thing, self.delta()])
         for held in [slot for slot in large if slot in known.values or slot == name]:
             packed[held] = self.ask(["slot", thing, held])
-        known.renew(packed, large, self.codec, self._moment)
+        known.renew(packed, large, self.codec, self._moment, self._shared())
         known.understands = frozenset(understands)
         for writer in writers:
             written = self._slots[writer].values
@@ -305,9 +306,13 @@ class Activation:
         value, refreshed = self.ask(question)
         if refreshed:
             self._unmoved.clear()
+            among = self._shared()
         for thing, packed, gone in refreshed:
-            self._slots[handle_of(thing)].refresh(packed, gone, self.codec)
+            self._slots[handle_of(thing)].refresh(packed, gone, self.codec, among)
         return value
+
+    def _shared(self) -> frozenset[int]:
+        return shared(value for known in self._slots.values() for value in known.values.values())
 
     def understands(self, handle: bytes, name: str) -> bool:
         """Whether the object would answer the message."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batos.codec import CodecError
+from batos.sandbox.merge import Merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batos.codec import Codec
+    from batos.sandbox.merge import Shared
 
 SCALARS = (str, int, float, bool, type(None), bytes)
 
@@ -64,33 +66,29 @@ class Slots:
         self.mine.update(changed)
         return changed
 
-    def refresh(self, packed: dict[str, bytes], gone: list[str], codec: Codec) -> None:
+    def refresh(self, packed: dict[str, bytes], gone: list[str], codec: Codec, shared: Shared) -> None:
         """Take in what a callee changed; containers that the method already holds change in place."""
         for name in gone:
             for known in (self.packed, self.values, self.seen, self.baseline):
                 known.pop(name, None)
+        merge = Merge(codec.pack, shared)
         for name, data in packed.items():
             old = self.values.get(name)
-            fresh = codec.unpack(data) if type(old) in (list, dict, set) else None
-            if fresh is not None and type(fresh) is type(old):
-                _overwrite(old, fresh)
-                self.baseline[name] = codec.pack(old)
+            if type(old) in (list, dict, set, tuple):
+                value = self.values[name] = merge.merged(old, codec.unpack(data))
+                self.baseline[name] = codec.pack(value)
+                if name in self.seen:
+                    self.seen[name] = value
             else:
                 for known in (self.values, self.seen, self.baseline):
                     known.pop(name, None)
                 self.packed[name] = data
 
-    def renew(self, packed: dict[str, bytes], large: list[str], codec: Codec, moment: int) -> None:
+    def renew(self, packed: dict[str, bytes], large: list[str], codec: Codec, moment: int, shared: Shared) -> None:
         """Take a new snapshot in; what the method already holds changes in place, and only where it has to."""
         gone = [name for name in (*self.packed, *self.values, *self.large) if name not in packed and name not in large]
         self.large = set(large) - packed.keys()
-        self.refresh({name: data for name, data in packed.items() if self.baseline.get(name) != data}, gone, codec)
+        self.refresh(
+            {name: data for name, data in packed.items() if self.baseline.get(name) != data}, gone, codec, shared
+        )
         self.moment = moment
-
-
-def _overwrite(old: Any, fresh: Any) -> None:
-    if isinstance(old, list):
-        old[:] = fresh
-    else:
-        old.clear()
-        old.update(fresh)

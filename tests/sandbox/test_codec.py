@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import ormsgpack
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from batos.codec import FROZENSET, MAP, REF, SET, Codec, CodecError, Ref
 from batos.sandbox.codec import Handles, KernelCodec, ProtocolFault, frame
+from batos.sandbox.guest import activation
 
 ONE, TWO = Ref(b"\0" * 7 + b"\1"), Ref(b"\0" * 7 + b"\2")
 OPEN = Codec(lambda value: value if type(value) is bytes else None, bytes)
@@ -46,6 +49,46 @@ def test_maps_with_one_hash_are_refused():
         KernelCodec().unpack(ormsgpack.packb(ormsgpack.Ext(MAP, Codec().pack(pairs))))
     plain = {(k, "x"): k for k in range(500)}
     assert KernelCodec().unpack(KernelCodec().pack(plain)) == plain
+
+
+def test_maps_of_msgpacks_own_have_text_keys_alone():
+    """Tuples of one hash as keys of msgpack's own map would not be looked at; every other map comes as extension 12."""
+    forged = b"\x81\x93" + b"\xcb" * 3 + bytes(24)
+    for data in (b"\x81\x91\x01\xc0", b"\x91\x81\x01\xc0", forged):
+        with pytest.raises(CodecError):
+            KernelCodec().unpack(data)
+    plain = {1: {"a": {None: [True]}}, False: {1.5: 2}}
+    assert KernelCodec().unpack(KernelCodec().pack(plain)) == plain
+    assert activation.codec.unpack(KernelCodec().pack(plain)) == plain
+    assert KernelCodec().unpack(activation.codec.pack(plain)) == plain
+
+
+def test_keys_that_are_slow_to_compare_are_a_fault():
+    """A Decimal and a huge integer of one hash are what no honest worker sends."""
+    keys = [1 << 500_000, Decimal((1 << 500_000) % ((1 << 61) - 1))]
+    with pytest.raises(ProtocolFault, match="one hash"):
+        KernelCodec().unpack(ormsgpack.packb(ormsgpack.Ext(SET, Codec().pack(keys))))
+
+
+def _set_in_set(inner):
+    return frozenset([inner])
+
+
+def _map_in_map(inner):
+    return {(0, 1): inner}
+
+
+@pytest.mark.parametrize("wrap", [_set_in_set, _map_in_map])
+def test_what_lies_in_it_is_unpacked_once(wrap, monkeypatch):
+    """Sets in sets, and maps in maps, take the kernel a step or two a level, however deep they lie."""
+    value, depth, calls = frozenset(), 8, []
+    for _ in range(depth):
+        value = wrap(value)
+    data = Codec().pack(value)
+    unpackb = ormsgpack.unpackb
+    monkeypatch.setattr("ormsgpack.unpackb", lambda *args, **options: calls.append(1) or unpackb(*args, **options))
+    assert KernelCodec().unpack(data) == value
+    assert len(calls) <= 2 * depth + 2
 
 
 @given(st.binary(max_size=200))

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from batos.errors import MethodError
 from tests.sandbox.test_runner import FLAG, answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,6 +27,12 @@ KINDS = {
         NOON.replace(tzinfo=ZoneInfo("Europe/Paris")),
         NOON.date(),
         NOON.time(),
+        NOON.time().replace(tzinfo=ZoneInfo("Europe/Paris")),
+        NOON.replace(fold=1),
+        dt.time(2, 30, fold=1),
+    ],
+    "ends of the calendar": [
+        dt.datetime.min.replace(tzinfo=ZoneInfo(zone)) for zone in ("Europe/Berlin", "Asia/Tokyo")
     ],
     "spans": [dt.timedelta(days=-1, microseconds=1), dt.timedelta(seconds=3)],
     "decimals": [Decimal("1.10"), Decimal("-0"), Decimal("Infinity"), Decimal("NaN"), Decimal("1E+40")],
@@ -46,3 +53,16 @@ async def test_each_kind_comes_back_and_is_kept_as_it_was(sandbox, world, name):
     assert seen == repr(value)
     assert repr(world.slots[ref]["kept"]) == repr(value)
     assert repr(await answer(sandbox, world, ref, "return self.kept")) == repr(value)
+
+
+async def test_a_time_that_cannot_be_told_is_an_error_of_the_method(sandbox, world):
+    """What no reader could make of a time does not end the worker: the method hears that it is no plain data."""
+    zone = [
+        "import datetime",
+        "class Zone(datetime.tzinfo):",
+        "    key = 'Mars/Base'",
+        "    def utcoffset(self, when): return None",
+    ]
+    for line in ("return datetime.time(1, tzinfo=Zone())", "return datetime.datetime(2026, 1, 1, tzinfo=Zone())"):
+        with pytest.raises(MethodError, match="Mars/Base"):
+            await answer(sandbox, world, world.add(), *zone, line)

@@ -13,6 +13,9 @@ _RAW = (
 _PLAIN_REFERENCE = "from batos.codec import Ref, pack, unpack\nimage = {Ref(bytes([0] * 7 + [7])): {'secret': 1}}\nreturn image[unpack(pack(Ref(bytes([0] * 7 + [7]))))]['secret'] == 1"
 _ANY_NAME = "class Thing: pass\nthing = Thing()\nfor name in ('__class__',): setattr(thing, name, type('Other', (Thing,), {}))\nreturn type(thing).__name__ == 'Other'"
 _QUADRATIC = "x = [1 + k * ((1 << 61) - 1) for k in range(100000)]\nset(x)"
+_TWICE = "def read(depth): return depth and read(depth - 1) + read(depth - 1)\nreturn read(60)"
+_SLOW_KEYS = "from decimal import Decimal\nbig = 1 << 500_000\nkeys = [big, *(Decimal(big % ((1 << 61) - 1) + k * ((1 << 61) - 1)) for k in range(60))]\n"
+_TUPLES = "import itertools\nkeys = list(itertools.islice(itertools.product([2.0 ** (61 * j) for j in range(-16, 17)], repeat=3), 30000))\n"
 _UNBOUNDED = "import ormsgpack\nreturn len(ormsgpack.unpackb(ormsgpack.packb([b'x' * (64 << 20)]))[0]) > 1 << 20"
 
 
@@ -70,6 +73,11 @@ ATTACKS = [
     Attack("deep_extensions", _RAW + "x = pack([])\nfor _ in range(5000): x = ormsgpack.packb(ormsgpack.Ext(1, ormsgpack.packb(ormsgpack.Ext(1, b'\\x90')) if len(x) > 100000 else x))\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(1, x), [], ''])))" + STAY, alone="spoils", control="x = []\nfor _ in range(100000): x = [x]\nreturn x"),
     Attack("same_hash", _RAW + "numbers = [1 + k * ((1 << 61) - 1) for k in range(20000)]\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(2, pack(numbers)), [], ''])))" + STAY, alone="hangs", control=_QUADRATIC),
     Attack("same_hash_keys", _RAW + "numbers = [[1 + k * ((1 << 61) - 1), 0] for k in range(20000)]\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(12, pack(numbers)), [], ''])))" + STAY, alone="hangs", control=_QUADRATIC),
+    Attack("sets_in_sets", "found = frozenset()\nfor _ in range(30): found = frozenset([found])\nreturn found", alone="hangs", control=_TWICE),
+    Attack("maps_in_maps", "tree = {}\nfor n in range(30): tree = {(n, 1): tree}\nreturn tree", alone="hangs", control=_TWICE),
+    Attack("slow_keys", _RAW + _SLOW_KEYS + "raw(frame(ormsgpack.packb(['done', ormsgpack.Ext(2, pack(keys)), [], ''])))" + STAY, alone="hangs", control=_SLOW_KEYS + "set(keys)"),
+    Attack("keys_of_arrays", _RAW + _TUPLES + "raw(frame(b'\\x94\\xa4done\\xdf' + struct.pack('>I', len(keys)) + b''.join(b'\\x93' + b''.join(b'\\xcb' + struct.pack('>d', part) for part in key) + b'\\xc0' for key in keys) + b'\\x90\\xa0'))" + STAY, alone="hangs", control=_TUPLES + "set(keys)"),
+    Attack("pairs_that_are_maps", _RAW + "from batos.codec import Codec\npairs = [{1 + k * ((1 << 61) - 1): 0, 0: k} for k in range(20000)]\nraw(frame(ormsgpack.packb(['done', ormsgpack.Ext(12, Codec(text_keys=True).pack(pairs)), [], ''])))" + STAY, alone="hangs", control=_QUADRATIC),
     Attack("question_flood", SAY + "while True: transmit(['load', self, []])", alone="hangs", control="import queue\nq = queue.Queue()\nwhile True: q.put(q)"),
     Attack("unread_answers", _RAW + "from batos.sandbox.guest import activation\nword = frame(activation.codec.pack(['load', self, []]))\nwhile True: raw(word)", alone="hangs", control="import socket\na, b = socket.socketpair()\nwhile True: a.send(b'x' * 1000)"),
     Attack("send_flood", "while True:\n    try: self.nothing()\n    except Exception: pass", alone="hangs", control="while True: pass"),
