@@ -59,6 +59,8 @@ class Heartbeat:
                 await self.beat()
             except BatosError as error:
                 _log.warning("heartbeat: %s", error.message)
+            except Exception:  # noqa: BLE001 - the next beat must come, whatever this one met
+                _log.exception("heartbeat: a fault of the kernel ended the beat")
 
     async def beat(self) -> Row:
         """Look after the image once; gives what was found, which is also a line of the metacognition log."""

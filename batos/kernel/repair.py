@@ -30,7 +30,10 @@ _NOTES = 64
 _NOTE_BYTES = 4096
 _COUNTED = 10_000
 """Receivers and selectors whose calls are counted at once."""
+_DEEPER = 16
+"""Levels that a kept call may be packed into: one that was nested as deep as a message can be would fail there."""
 _PAUSE_SECONDS = 0.2
+_FAULT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,14 @@ class Keeper:
                 await self._keep()
                 for receiver, selector in dict.fromkeys(self._failed):
                     await self._look_after(receiver, selector)
-            except BatosError as error:
-                _log.warning("self-repair: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - one call's fault must not end self-repair for all
+                if isinstance(error, BatosError):
+                    _log.warning("self-repair: %s", error.message)
+                else:
+                    _log.exception("self-repair met a fault of the kernel, and goes on")
+                await asyncio.sleep(_FAULT_SECONDS)
+                if self._failed or self._notes:
+                    self._wake.set()
 
     async def _keep(self) -> None:
         kept = []
@@ -109,7 +118,7 @@ class Keeper:
 
     async def _proven(self, note: _Note) -> dict[str, Any] | None:
         """A call as it is kept; None where it does not come out the same again, or is too large."""
-        if len(codec.pack([note.args, note.kwargs, note.result])) > _NOTE_BYTES:
+        if not _can_be_kept(note):
             return None
         # A read names the moment that it saw, a write the one that it made: then what it saw was just before.
         for tid in (note.tid, f"{int(note.tid, 16) - 1:016x}"):
@@ -162,6 +171,16 @@ class Keeper:
 
 async def _unheard(message: dict[str, Any]) -> None:
     del message
+
+
+def _can_be_kept(note: _Note) -> bool:
+    held: list[Any] = [note.args, note.kwargs, note.result]
+    for _ in range(_DEEPER):
+        held = [held]
+    try:
+        return len(codec.pack(held)) <= _NOTE_BYTES
+    except codec.CodecError:
+        return False
 
 
 def _ailing(view: View, receiver: Ref, selector: str) -> dict[str, Any] | None:

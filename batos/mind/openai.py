@@ -121,6 +121,8 @@ class OpenAIMind:
             vectors = [[float(x) for x in row["embedding"]] for row in rows]
         except (KeyError, TypeError, ValueError):
             raise ModelError("the server's embeddings have another form than the API says", _HINT) from None
+        if len(vectors) != len(texts):
+            raise ModelError(f"the server gave {len(vectors)} embeddings for {len(texts)} texts", _HINT)
         self._counts["embeddings"] += len(vectors)
         return vectors
 
