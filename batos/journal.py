@@ -97,7 +97,7 @@ class Journal:
                 return 0
             try:
                 await self._append("\n".join(_json_line(line) for line in new))
-            except OSError:
+            except Exception:
                 await self._drop()
                 raise
             self.last_seq = int(new[-1]["seq"])

@@ -167,12 +167,14 @@ class Caller:
                 missing=lessons.missing,
                 capabilities=self._capabilities if at is None else None,
             )
-            if fresh:
+            # Who lost a race goes on in turn, so that everybody comes through. While there is a turn others wait behind it:
+            # each that overtook it would take it one more race. What was read before such a wait is read anew.
+            waits = at is None and (attempt > 0 or opened.ref in self._turns)
+            if fresh and not waits:
                 overlay.begin(selector, opened, tid)
             fresh = False
             try:
-                # Who lost a race goes on in turn, so that everybody comes through; who has not lost one never waits.
-                async with self._turn(opened.ref) if attempt else nullcontext():
+                async with self._turn(opened.ref) if waits else nullcontext():
                     outcome = await self._sandbox.call(overlay, opened.ref, selector, args, kwargs)
                     done = overlay.tid if at is not None else await overlay.commit(f"send {selector}")
             except Unlearned as gap:
@@ -192,6 +194,7 @@ class Caller:
                 return Sent(result, done, outcome.output)
 
     def _turn(self, ref: Ref) -> asyncio.Lock:
+        """The turn of an object; it is there only while somebody holds it or waits for it."""
         lock = self._turns.get(ref)
         if lock is None:
             lock = self._turns[ref] = asyncio.Lock()

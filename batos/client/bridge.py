@@ -148,12 +148,13 @@ class Client:
             CodecError: The message is not plain data.
         """
         pending = self._prepare(message, on_event)
+        # From here on `close` ends it, also while it waits for the key files.
+        self._pending[pending.message["id"]] = pending
         try:
             async with asyncio.timeout(timeout):
-                await self._open()
+                await self._open(pending)
                 if self._refused:
                     raise self._refusal()
-                self._pending[pending.message["id"]] = pending
                 if not self.linked and self._alarm is None:
                     self._set_alarm()
                 await self._pump()
@@ -162,6 +163,8 @@ class Client:
             raise self._too_late(timeout) from None
         finally:
             self._pending.pop(pending.message["id"], None)
+            if not self._pending:
+                self._stop_alarm()  # the next request has its own patience
 
     async def call(self, command: str, *, timeout: float | None = None, **fields: Any) -> Message:  # noqa: ASYNC109
         """Send a command and give its last word; one that tells of an error is raised as that error.
@@ -185,6 +188,7 @@ class Client:
             if socket is not None:
                 socket.close(linger=0)
         self._monitor = self._socket = None
+        self._linked.clear()
         if self._context is not None:
             self._context.term()
             self._context = None
@@ -200,13 +204,13 @@ class Client:
         done: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         return _Pending(message, codec.pack(message), done, on_event)
 
-    async def _open(self) -> None:
+    async def _open(self, pending: _Pending) -> None:
         async with self._opening:
             if self._socket is not None:
                 return
             try:
                 async with asyncio.timeout(self.patience):
-                    certificates = await self._certificates() if self.keys is not None else None
+                    certificates = await self._certificates(pending) if self.keys is not None else None
             except TimeoutError:
                 raise self._too_late(self.patience) from None
             self._context = zmq.asyncio.Context()
@@ -222,13 +226,15 @@ class Client:
             self._socket = socket
             self._tasks = [asyncio.create_task(self._watch(self._monitor)), asyncio.create_task(self._read(socket))]
 
-    async def _certificates(self) -> tuple[bytes, bytes, bytes]:
-        """Wait for the key files, which the kernel's first start makes, and read them."""
-        while True:
+    async def _certificates(self, pending: _Pending) -> tuple[bytes, bytes, bytes]:
+        """Wait for the key files, which the kernel's first start makes, and read them; unless the request ends before."""
+        while not pending.done.done():
             found = wiring.read_certificates(self.keys) if self.keys is not None else None
             if found is not None:
                 return found
-            await asyncio.sleep(KEY_POLL_SECONDS)
+            await asyncio.wait({pending.done}, timeout=KEY_POLL_SECONDS)
+        pending.done.result()
+        raise AssertionError  # only an error ends a request that was not sent
 
     async def _watch(self, monitor: zmq.asyncio.Socket) -> None:
         from zmq.utils.monitor import parse_monitor_message

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batos import wire
@@ -28,6 +30,15 @@ GOOD = frozenset({"COMPLETE", "OK"})
 ENDED = frozenset({"COMPLETE", "FAILED", "OK", "ERROR"})
 """States that `cycles` gives of a cycle that has ended."""
 SPEECHLESS = frozenset({"NoWeights", "ModelError", "ContextTooLong", "UnknownCommand"})
+
+
+@dataclass(slots=True)
+class _Course:
+    """What is known of one request on its way; one that was left keeps its own, and takes over no other's."""
+
+    cycle: str | None = None
+    waits: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it waits for an approval that it is not waited for."""
 
 
 class Session:
@@ -62,8 +73,7 @@ class Session:
         self.watched: set[str] = set()
         """Cycles whose end this session hears."""
         self._detach = detach
-        self._waits = asyncio.Event()
-        self._cycle: str | None = None
+        self._course: _Course | None = None
         self._running: asyncio.Task[bool] | None = None
         self._left: set[asyncio.Task[Message]] = set()
         self._speechless = False
@@ -84,12 +94,11 @@ class Session:
 
     async def run(self, request: Message) -> bool:
         """Send a request, show its events and its last word. Gives whether it ended well."""
-        self._cycle = None
-        self._waits.clear()
+        course = self._course = _Course()
         request = self._asking(request)
         self.show.started(request)
-        task = asyncio.create_task(self.client.request(request, self._event))
-        waiting = asyncio.create_task(self._waits.wait())
+        task = asyncio.create_task(self.client.request(request, partial(self._event, course)))
+        waiting = asyncio.create_task(course.waits.wait())
         try:
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -100,14 +109,14 @@ class Session:
             task.cancel()
             raise
         finally:
-            self._cycle = None
+            self._course = None
             waiting.cancel()
 
     async def cancel(self) -> None:
         """Cancel what runs: its cycle where it has one, the wait for it otherwise."""
-        if self._cycle is not None:
+        if self._course is not None and self._course.cycle is not None:
             try:
-                await self.client.call("cancel", cycle_id=self._cycle, timeout=CANCEL_SECONDS)
+                await self.client.call("cancel", cycle_id=self._course.cycle, timeout=CANCEL_SECONDS)
             except BatosError as error:
                 self.show.failed(error)
             else:
@@ -171,16 +180,16 @@ class Session:
         self.show.notice("\n  ".join(lines))
         self.show.notice("Anything else is a mission, a call like greet_user('Ada'), or a question.")
 
-    def _event(self, event: Message) -> None:
+    def _event(self, course: _Course, event: Message) -> None:
         if isinstance(event.get("cycle_id"), str):
-            self._cycle = event["cycle_id"]
+            course.cycle = event["cycle_id"]
             self.watched.add(event["cycle_id"])
         self.show.event(event)
         if event.get("event") == "approval_needed":
             if self._detach:
-                self._waits.set()
+                course.waits.set()
             how = "/approve installs it, /reject does not" if self._detach else "/approve or /reject it at a prompt"
-            self.show.notice(f"{how} ({self._cycle})")
+            self.show.notice(f"{how} ({course.cycle})")
 
     def _leave(self, request: Message, task: asyncio.Task[Message]) -> None:
         """Go on without a mission that waits; its last word is shown when it comes."""

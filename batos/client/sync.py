@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from batos.client.bridge import Client, Message, OnEvent, OnLink
+from batos.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,6 +42,8 @@ class SyncClient:
     ) -> None:
         self._client = Client(endpoint, keys, on_link=on_link, patience=patience)
         self._loop = new_loop()
+        self._submitting = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="batos-client", daemon=True)
         self._thread.start()
 
@@ -73,16 +76,28 @@ class SyncClient:
         return self._client.statistics()
 
     def close(self) -> None:
-        """Close the socket and end the thread; a second call does nothing."""
-        if self._loop.is_closed():
-            return
-        self._run(self._client.close())
+        """Close the socket and end the thread; requests of other threads end with `Unreachable`, a second call does nothing."""
+        with self._submitting:
+            if self._closed:
+                return
+            self._closed = True
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    async def _end(self) -> None:
+        await self._client.close()
+        # The loop may stop only when those who wait have heard of it.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._submitting:
+            if self._closed:
+                work.close()
+                raise Unreachable("The client was closed", "Open another client.")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except BaseException:

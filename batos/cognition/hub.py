@@ -6,8 +6,10 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from batos.errors import Stopping
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 Message = dict[str, Any]
 
@@ -64,3 +66,20 @@ class Hub:
         """Give every listener of every cycle the message that `make(cycle_id)` gives."""
         for cycle_id in list(self._listeners):
             self.publish(cycle_id, make(cycle_id))
+
+
+async def relay(listener: Listener, seq: int, reply: Callable[[Message], Awaitable[None]]) -> Message:
+    """Hand on live messages; pieces of text carry the number of the event that they follow.
+
+    Returns:
+        The last word.
+    """
+    async for message in listener:
+        if "status" in message:
+            return dict(message)
+        if "seq" not in message:
+            await reply({**message, "seq": seq})
+        elif message["seq"] > seq:
+            seq = message["seq"]
+            await reply(message)
+    raise Stopping

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from batos.codec import Ref
 from batos.cognition import acceptance, schema
 from batos.cognition.acceptance import Mandate
-from batos.cognition.hub import Hub, Listener, Message
+from batos.cognition.hub import Hub, Listener, Message, relay
 from batos.cognition.ledger import MovedOn, story, write_step
 from batos.cognition.meter import Meter
 from batos.cognition.services import Context, Record, Services, Step
@@ -79,8 +79,7 @@ class Orchestrator:
         """Go on with every active cycle; gives how many there are."""
         records = (await self._services.image.read(cycles.active)).value
         for record in records:
-            if not record.get("awaiting"):
-                self._start(record["cycle_id"])
+            self._go_on(record)
         return len(records)
 
     async def accept(self, mandate: Mandate) -> str:
@@ -91,6 +90,10 @@ class Orchestrator:
             BadField: The same `request_id` came with another body before.
             UnknownTarget: There is no such object.
         """
+        # Its requester may leave while it waits to be written: on the disk it is then, and nobody would drive it.
+        return await asyncio.shield(asyncio.ensure_future(self._accept(mandate)))
+
+    async def _accept(self, mandate: Mandate) -> str:
         if self._stopping:
             raise Stopping
         settings = self._services.settings
@@ -135,7 +138,8 @@ class Orchestrator:
                 return dict(record["last_word"])
             if self._stopping:
                 return _stopping(cycle_id)
-            return await _relay(listener, seq, reply)
+            self._go_on(record)
+            return await relay(listener, seq, reply)
         finally:
             self._hub.leave(cycle_id, listener)
 
@@ -207,6 +211,11 @@ class Orchestrator:
             raise UnknownTarget(f"There is no cycle {cycle_id!r}", "The command `cycles` lists them.")
         return record if record.get("last_word") else schema.current(record)
 
+    def _go_on(self, record: Record) -> None:
+        """Drive a cycle whose driver is gone (a fault can end one), unless it waits for somebody."""
+        if not record.get("awaiting"):
+            self._start(record["cycle_id"])
+
     def _start(self, cycle_id: str) -> None:
         driver = self._tasks.get(cycle_id)
         if self._stopping or (driver is not None and not driver.done()):
@@ -247,6 +256,7 @@ class Orchestrator:
             ahead = (await self._services.image.read(cycles.load, before)).value
             if ahead is not None and not ahead.get("last_word"):
                 self._waiting[record["cycle_id"]] = listener
+                self._go_on(ahead)
                 async for _ in listener:
                     pass
         finally:
@@ -367,19 +377,6 @@ class Orchestrator:
             self._counts[last_word["status"].lower()] += 1
             self._cancelled.discard(record["cycle_id"])
             self._hub.publish(record["cycle_id"], last_word)
-
-
-async def _relay(listener: Listener, seq: int, reply: Callable[[Message], Awaitable[None]]) -> Message:
-    """Hand on live messages; pieces of text carry the number of the event that they follow."""
-    async for message in listener:
-        if "status" in message:
-            return dict(message)
-        if "seq" not in message:
-            await reply({**message, "seq": seq})
-        elif message["seq"] > seq:
-            seq = message["seq"]
-            await reply(message)
-    raise Stopping
 
 
 def _stopping(cycle_id: str) -> Message:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import Stopping
@@ -127,9 +128,9 @@ class _Subscriber:
     async def next(self) -> list[Message]:
         """Wait for events and give them; may give none."""
         # Only a topic that has to be looked at needs a clock.
-        wait = asyncio.create_task(self._wake.wait())
-        await asyncio.wait({wait}, timeout=LOOK_SECONDS if self._looks else None)
-        wait.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS if self._looks else None):
+                await self._wake.wait()
         self._wake.clear()
         for topic, look in self._looks.items():
             state = look()

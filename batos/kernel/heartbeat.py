@@ -59,6 +59,8 @@ class Heartbeat:
                 await self.beat()
             except BatosError as error:
                 _log.warning("heartbeat: %s", error.message)
+            except Exception:  # noqa: BLE001 - the next beat must come, whatever this one met
+                _log.exception("heartbeat: a fault of the kernel ended the beat")
 
     async def beat(self) -> Row:
         """Look after the image once; gives what was found, which is also a line of the metacognition log."""
@@ -148,8 +150,15 @@ class Heartbeat:
         return None
 
     async def _repair(self, failing: Row) -> str | None:
-        """Start a repair of a method whose evidence does not hold any more: a mission of the system's own making."""
-        word = await self._uvm.keeper.repair(failing["target"], failing["selector"], origin="heartbeat")
+        """Start a repair of a method whose evidence does not hold any more: a mission of the system's own making.
+
+        One that comes after another mission, or waits for a person, goes on without the beat.
+        """
+        try:
+            async with asyncio.timeout(_MOST_SECONDS):
+                word = await self._uvm.keeper.repair(failing["target"], failing["selector"], origin="heartbeat")
+        except TimeoutError:
+            return None
         return str(failing["selector"]) if word.get("installed") else None
 
     async def _tidy(self) -> Row:

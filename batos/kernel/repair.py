@@ -17,7 +17,7 @@ from batos.calls.overlay import Overlay
 from batos.cognition.compare import same
 from batos.cognition.orchestrator import Mandate
 from batos.errors import BatosError
-from batos.image import dispatch, failures, laws, quarantine, undo
+from batos.image import cycles, dispatch, failures, laws, quarantine, undo
 
 if TYPE_CHECKING:
     from batos.calls.caller import Sent
@@ -30,7 +30,10 @@ _NOTES = 64
 _NOTE_BYTES = 4096
 _COUNTED = 10_000
 """Receivers and selectors whose calls are counted at once."""
+_DEEPER = 16
+"""Levels that a kept call may be packed into: one that was nested as deep as a message can be would fail there."""
 _PAUSE_SECONDS = 0.2
+_FAULT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class Keeper:
         self._calls: Counter[tuple[Ref, str]] = Counter()
         self._streaks: Counter[tuple[Ref, str]] = Counter()
         self._ailing: set[str] = set()
-        self._tried: set[str] = set()
+        self._repairs: dict[str, str] = {}
+        """The cycle that repairs, or did not, by the digest of the source that failed."""
         self._wake = asyncio.Event()
         self._counts = {"kept_calls": 0, "looked_after": 0, "repairs": 0, "quarantined": 0}
 
@@ -93,8 +97,14 @@ class Keeper:
                 await self._keep()
                 for receiver, selector in dict.fromkeys(self._failed):
                     await self._look_after(receiver, selector)
-            except BatosError as error:
-                _log.warning("self-repair: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - one call's fault must not end self-repair for all
+                if isinstance(error, BatosError):
+                    _log.warning("self-repair: %s", error.message)
+                else:
+                    _log.exception("self-repair met a fault of the kernel, and goes on")
+                await asyncio.sleep(_FAULT_SECONDS)
+                if self._failed or self._notes:
+                    self._wake.set()
 
     async def _keep(self) -> None:
         kept = []
@@ -109,7 +119,7 @@ class Keeper:
 
     async def _proven(self, note: _Note) -> dict[str, Any] | None:
         """A call as it is kept; None where it does not come out the same again, or is too large."""
-        if len(codec.pack([note.args, note.kwargs, note.result])) > _NOTE_BYTES:
+        if not _can_be_kept(note):
             return None
         # A read names the moment that it saw, a write the one that it made: then what it saw was just before.
         for tid in (note.tid, f"{int(note.tid, 16) - 1:016x}"):
@@ -134,19 +144,31 @@ class Keeper:
         found = (await self._uvm.image.study(_ailing, receiver, selector)).value if limit else None
         if found is None or found["count"] < limit:
             return
-        if found["sha256"] not in self._tried:
-            self._tried.add(found["sha256"])
+        cycle_id = self._repairs.get(found["sha256"])
+        if cycle_id is None:
+            # It is not waited for: it may wait for a person, and other methods fail meanwhile.
+            self._repairs[found["sha256"]] = await self._begin(receiver, selector, "self-repair")
             self._counts["repairs"] += 1
-            await self.repair(receiver, selector)
-        elif self._streaks[receiver, selector] >= 2 * limit:
+        elif self._streaks[receiver, selector] >= 2 * limit and await self._has_ended(cycle_id):
             shut = await self._uvm.image.transact(
                 quarantine.shut, found["holder"], selector, found["version"], note=f"quarantine {selector}"
             )
             self._counts["quarantined"] += int(shut.value)
             _log.warning("%s keeps failing and is shut off", selector)
 
-    async def repair(self, receiver: str | Ref, selector: str, origin: str = "self-repair") -> dict[str, Any]:
-        """Start a repair, or join the one that is on its way; gives its last word."""
+    async def repair(self, receiver: str | Ref, selector: str, origin: str) -> dict[str, Any]:
+        """Start a repair, or join the one that is on its way; gives its last word, {} where it waits for an approval."""
+        cycle_id = await self._begin(receiver, selector, origin)
+        try:
+            return await self._uvm.orchestrator.follow(cycle_id, 0, _until_asked)
+        except _AsksApproval:
+            return {}
+
+    async def _has_ended(self, cycle_id: str) -> bool:
+        record = (await self._uvm.image.read(cycles.load, cycle_id)).value
+        return record is None or bool(record.get("last_word"))
+
+    async def _begin(self, receiver: str | Ref, selector: str, origin: str) -> str:
         brief = {"type": "unhandled_message", "selector": selector}
         mandate = Mandate(
             target=receiver,
@@ -156,12 +178,26 @@ class Keeper:
             kind="repair",
             origin=origin,
         )
-        cycle_id = await self._uvm.orchestrator.accept(mandate)
-        return await self._uvm.orchestrator.follow(cycle_id, 0, _unheard)
+        return await self._uvm.orchestrator.accept(mandate)
 
 
-async def _unheard(message: dict[str, Any]) -> None:
-    del message
+class _AsksApproval(Exception):
+    """A repair waits for a person, so nobody waits for it."""
+
+
+async def _until_asked(message: dict[str, Any]) -> None:
+    if message.get("event") == "approval_needed":
+        raise _AsksApproval
+
+
+def _can_be_kept(note: _Note) -> bool:
+    held: list[Any] = [note.args, note.kwargs, note.result]
+    for _ in range(_DEEPER):
+        held = [held]
+    try:
+        return len(codec.pack(held)) <= _NOTE_BYTES
+    except codec.CodecError:
+        return False
 
 
 def _ailing(view: View, receiver: Ref, selector: str) -> dict[str, Any] | None:

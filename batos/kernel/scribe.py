@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from batos.errors import BatosError
 from batos.image import outbox
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Scribe:
         """Open the file, mend a torn last line, and begin; where the disk takes no writes, begin when it does."""
         try:
             await self._open()
-        except (OSError, BatosError):
+        except Exception:  # noqa: BLE001 - the kernel serves without its log
             _log.exception("the metacognition log cannot be opened; its lines wait in the image")
         self._wake.set()
         self._task = asyncio.create_task(self._run(), name="scribe")
@@ -53,7 +52,7 @@ class Scribe:
             await asyncio.gather(self._task, return_exceptions=True)
             try:
                 await self._flush()
-            except (OSError, BatosError):
+            except Exception:  # noqa: BLE001 - the image must still be closed
                 _log.exception("the metacognition log cannot be written; its lines wait in the image")
         await self._journal.close()
 
@@ -70,7 +69,7 @@ class Scribe:
                 if not self._opened:
                     await self._open()
                 await self._flush()
-            except (OSError, BatosError):
+            except Exception:  # noqa: BLE001 - the log must go on, whatever one batch met
                 _log.exception("the metacognition log cannot be written; its lines wait in the image")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._wake.set()

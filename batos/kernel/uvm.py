@@ -276,13 +276,15 @@ class BatOS_UVM:  # noqa: N801 - the name is the original's
         persona = self.settings.default_persona_model
         try:
             await self.mind.load(persona)
-            self.memory.begin_weaving()
         except BatosError as error:
-            self.memory.begin_weaving()
             _log.warning("The model of %s is not there: %s %s", persona, error.message, error.hint)
+        except Exception:  # noqa: BLE001 - Fractal Memory weaves without that model
+            _log.exception("The model of %s could not be loaded", persona)
         else:
             await self._log_loaded(persona)
             await self.adoption.adopt_all()
+        finally:
+            self.memory.begin_weaving()
 
     async def _log_loaded(self, persona: str) -> None:
         """Write which model was loaded into the metacognition log; the scripted mind has none."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from batos.errors import BatosError, Stopping
@@ -32,6 +31,7 @@ BATCH_CHARS = 200_000
 _WOVEN_AT_ONCE = 8
 _EMBED_AT_ONCE = 16
 _PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
 _LEAST_SECONDS = 0.05
 
 
@@ -195,17 +195,32 @@ class FractalMemory:
 
     async def _weave(self) -> None:
         """Give vectors to what has none, for ever; without a model wait for one."""
-        await self._embedded(["The first words load the model."])
+        pause = _PAUSE_SECONDS
         while True:
             await self._changed.wait()
             self._changed.clear()
-            with suppress(BatosError):
-                while await self._weave_some():
-                    await self._count()
-            await self._count()
-            if self._figures["unwoven"] and self.meaning.state == "missing":
-                await asyncio.sleep(max(self.meaning.waits, _LEAST_SECONDS))
+            try:
+                await self._weave_all()
+            except Stopping:
+                return
+            except Exception as error:  # noqa: BLE001 - the weaver must go on, whatever one document met
+                told = None if isinstance(error, BatosError) else error
+                _log.warning("documents wait for their vectors; trying again: %s", error, exc_info=told)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 self._changed.set()
+            else:
+                pause = _PAUSE_SECONDS
+                if self._figures["unwoven"] and self.meaning.state == "missing":
+                    await asyncio.sleep(max(self.meaning.waits, _LEAST_SECONDS))
+                    self._changed.set()
+
+    async def _weave_all(self) -> None:
+        if self.meaning.state == "unknown":
+            await self._embedded(["The first words load the model."])
+        while await self._weave_some():
+            await self._count()
+        await self._count()
 
     async def _weave_some(self) -> bool:
         """Weave some documents; False when there is nothing to do, or no model."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,10 +22,11 @@ from batos.errors import Cancelled, ContextTooLong, ModelError
 from batos.mind.budget import without
 from batos.mind.drafting import samplings
 from batos.mind.fitting import misfit
+from batos.mind.lines import Line
 from batos.mind.protocol import GenerateReply, GenerateRequest, OnToken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TIMEOUT_SECONDS = 120.0
 RETRIES = 2
@@ -77,13 +77,13 @@ class OpenAIMind:
         self._embedding = embedding
         self._timeout = timeout
         self._first_model = ""
+        self._lines: set[Line] = set()
         self._counts = {"requests": 0, "failures": 0, "tokens": 0, "seconds": 0.0, "embeddings": 0}
 
     async def generate(self, request: GenerateRequest, on_token: OnToken | None = None) -> GenerateReply:
         """Generate text; see `Mind`. Each text is a request of its own; the first one is streamed to `on_token`."""
         started = time.monotonic()
         self._counts["requests"] += 1
-        stop = threading.Event()
         loop = asyncio.get_running_loop()
 
         def hear(text: str) -> None:
@@ -91,10 +91,10 @@ class OpenAIMind:
                 loop.call_soon_threadsafe(on_token, text)
 
         try:
-            model = await asyncio.to_thread(self._model, request)
-            answers, dropped = await self._fitting(request, model, hear, stop)
+            with self._calling() as line:
+                model = await line.run(self._model, request, line)
+                answers, dropped = await self._fitting(request, model, hear, line)
         except BaseException:
-            stop.set()
             self._counts["failures"] += 1
             raise
         tokens = sum(answer.completion_tokens for answer in answers)
@@ -115,12 +115,15 @@ class OpenAIMind:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Give an embedding for each text; see `Mind`."""
         body = {"model": self._embedding, "input": list(texts)}
-        reply = await asyncio.to_thread(self._json, "/embeddings", body)
+        with self._calling() as line:
+            reply = await line.run(self._json, "/embeddings", body, line)
         try:
             rows = sorted(reply["data"], key=lambda row: row["index"])
             vectors = [[float(x) for x in row["embedding"]] for row in rows]
         except (KeyError, TypeError, ValueError):
             raise ModelError("the server's embeddings have another form than the API says", _HINT) from None
+        if len(vectors) != len(texts):
+            raise ModelError(f"the server gave {len(vectors)} embeddings for {len(texts)} texts", _HINT)
         self._counts["embeddings"] += len(vectors)
         return vectors
 
@@ -135,10 +138,23 @@ class OpenAIMind:
         return {"engine": "openai", "server": self._base, "models": [], "memory": 0, **self._counts}
 
     async def close(self) -> None:
-        """Nothing to stop."""
+        """Cut off what still waits for the server; it ends with `Cancelled`."""
+        for line in self._lines:
+            line.cut()
+
+    @contextmanager
+    def _calling(self) -> Iterator[Line]:
+        """A line for one piece of work, which is cut when its requester leaves."""
+        line = Line()
+        self._lines.add(line)
+        try:
+            yield line
+        finally:
+            line.cut()
+            self._lines.discard(line)
 
     async def _fitting(
-        self, request: GenerateRequest, model: str, hear: OnToken, stop: threading.Event
+        self, request: GenerateRequest, model: str, hear: OnToken, line: Line
     ) -> tuple[list[_Answer], int]:
         """The answers, and how many optional parts were left out because the server found the prompt too long."""
         parts = list(request.optional)
@@ -146,7 +162,7 @@ class OpenAIMind:
             try:
                 answers = await asyncio.gather(
                     *(
-                        asyncio.to_thread(self._answer, request, model, own, hear if i == 0 else None, stop)
+                        line.run(self._answer, request, model, own, hear if i == 0 else None, line)
                         for i, own in enumerate(samplings(request))
                     )
                 )
@@ -157,14 +173,14 @@ class OpenAIMind:
             else:
                 return answers, len(request.optional) - len(parts)
 
-    def _model(self, request: GenerateRequest) -> str:
+    def _model(self, request: GenerateRequest, line: Line) -> str:
         if request.model:
             return request.model
         named = self._models if isinstance(self._models, str) else self._models.get(request.persona, "")
         if named:
             return named
         if not self._first_model:
-            listed = self._json("/models", None)
+            listed = self._json("/models", None, line)
             try:
                 self._first_model = str(listed["data"][0]["id"])
             except (KeyError, IndexError, TypeError):
@@ -177,19 +193,19 @@ class OpenAIMind:
         model: str,
         sampling: tuple[float, int],
         hear: OnToken | None,
-        stop: threading.Event,
+        line: Line,
     ) -> _Answer:
         body = _body(request, model, *sampling)
         if request.schema is None:
-            return self._streamed(body, request, hear, stop)
-        answer = self._formed(body, request, hear, stop)
+            return self._streamed(body, request, hear, line)
+        answer = self._formed(body, request, hear, line)
         tokens = answer.completion_tokens
         for retry in range(1, FORM_RETRIES + 1):
             wrong = misfit(request.prefill + answer.text, request.schema)
             if not wrong:
                 return answer
             again = {**body, "seed": sampling[1] + 1000 * retry, "messages": _corrected(body, request, answer, wrong)}
-            answer = self._formed(again, request, None, stop)
+            answer = self._formed(again, request, None, line)
             answer.retries, tokens = retry, tokens + answer.completion_tokens
             answer.completion_tokens = tokens
         if wrong := misfit(request.prefill + answer.text, request.schema):
@@ -199,25 +215,21 @@ class OpenAIMind:
             )
         return answer
 
-    def _formed(
-        self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, stop: threading.Event
-    ) -> _Answer:
+    def _formed(self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, line: Line) -> _Answer:
         """One answer that should have a form; a server that refuses to hear of schemas is told in words."""
         try:
-            return self._streamed(body, request, hear, stop)
+            return self._streamed(body, request, hear, line)
         except ModelError as refused:
             if refused.details.get("http") not in _NO_SCHEMAS:
                 raise
         plain = {key: value for key, value in body.items() if key != "response_format"}
-        return self._streamed({**plain, "messages": _told(body["messages"], request)}, request, hear, stop)
+        return self._streamed({**plain, "messages": _told(body["messages"], request)}, request, hear, line)
 
-    def _streamed(
-        self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, stop: threading.Event
-    ) -> _Answer:
+    def _streamed(self, body: dict[str, Any], request: GenerateRequest, hear: OnToken | None, line: Line) -> _Answer:
         """One answer, heard as it comes; a prefill that the server repeats is taken off, before anybody hears it."""
         answer = _Answer()
         sent = 0
-        for event in self._events("/chat/completions", body, stop):
+        for event in self._events("/chat/completions", body, line):
             _take(answer, event)
             whole = "".join(answer.pieces)
             if request.prefill.startswith(whole):
@@ -232,60 +244,58 @@ class OpenAIMind:
         answer.finish = answer.finish or "stop"
         return answer
 
-    def _events(self, path: str, body: dict[str, Any], stop: threading.Event) -> Iterator[dict[str, Any]]:
+    def _events(self, path: str, body: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
         """The events of a streamed answer, `{}` for its end; a server that does not stream gives one and the end."""
-        with self._open(path, body, stop) as response:
+        with self._open(path, body, line) as response:
             if "event-stream" not in response.headers.get("Content-Type", ""):
-                yield self._parsed(self._whole(response))
+                yield self._parsed(self._heard(response.read, line))
                 yield {}
                 return
-            while line := self._line(response):
-                if stop.is_set():
-                    raise Cancelled
-                data = line.strip().removeprefix(b"data:").strip()
-                if line.startswith(b"data:"):
+            while said := self._heard(response.readline, line):
+                data = said.strip().removeprefix(b"data:").strip()
+                if said.startswith(b"data:"):
                     yield {} if data == b"[DONE]" else self._parsed(data)
 
-    def _line(self, response: Any) -> bytes:
-        with self._broken_off():
-            line: bytes = response.readline()
-        return line
+    def _heard(self, read: Callable[[], bytes], line: Line) -> bytes:
+        """What the server says next.
 
-    def _whole(self, response: Any) -> bytes:
-        with self._broken_off():
-            data: bytes = response.read()
-        return data
-
-    @contextmanager
-    def _broken_off(self) -> Iterator[None]:
+        Raises:
+            Cancelled: The line was cut meanwhile.
+            ModelError: It was silent for too long, or broke off.
+        """
         try:
-            yield
+            data = read()
         except TimeoutError:
             raise ModelError(f"the server at {self._base} was silent for {self._timeout:g} s", _HINT) from None
         except (OSError, http.client.HTTPException) as error:
+            if line.is_cut:
+                raise Cancelled from None
             raise ModelError(f"the server at {self._base} broke off its answer: {error}", "Send it again.") from None
+        if line.is_cut:
+            raise Cancelled
+        return data
 
-    def _json(self, path: str, body: dict[str, Any] | None) -> Any:
-        with self._open(path, body, threading.Event()) as response:
-            return self._parsed(self._whole(response))
+    def _json(self, path: str, body: dict[str, Any] | None, line: Line) -> Any:
+        with self._open(path, body, line) as response:
+            return self._parsed(self._heard(response.read, line))
 
-    def _open(self, path: str, body: dict[str, Any] | None, stop: threading.Event) -> Any:
+    def _open(self, path: str, body: dict[str, Any] | None, line: Line) -> Any:
         """Send a request; one that the server could not take just now is sent again."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         request = urllib.request.Request(self._base + path, data, headers)  # noqa: S310 - the user's own server
         for attempt in range(RETRIES + 1):
             try:
-                return urllib.request.urlopen(request, timeout=self._timeout)  # noqa: S310
+                return line.open(request, self._timeout)
             except urllib.error.HTTPError as error:
                 with error:
                     said = error.read(4000).decode("utf-8", "replace")
                 if error.code not in _AGAIN or attempt == RETRIES:
                     raise _refusal(error.code, self._without_key(said)) from None
             except (OSError, http.client.HTTPException) as error:
-                if attempt == RETRIES:
+                if attempt == RETRIES and not line.is_cut:
                     raise ModelError(f"the server at {self._base} does not answer: {error}", _HINT) from None
-            if stop.wait(RETRY_SECONDS * 2**attempt):
+            if line.rest(RETRY_SECONDS * 2**attempt):
                 raise Cancelled
         raise AssertionError  # the last attempt returned or raised
 

@@ -65,12 +65,14 @@ class Turns:
         except asyncio.CancelledError:
             if mine in self._waiting:
                 self._waiting.remove(mine)
-            else:  # the turn had come just then
+            elif not mine.go.cancelled():  # the turn had come just then
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
         """Give the turn to the next; it stays taken meanwhile, so that nobody slips in."""
+        # Who was cancelled in this very moment has not run yet to leave the queue.
+        self._waiting = [waiting for waiting in self._waiting if not waiting.go.cancelled()]
         self._busy = bool(self._waiting)
         if self._waiting:
             self._waiting.pop(self._next()).go.set_result(None)

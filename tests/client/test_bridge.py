@@ -252,3 +252,32 @@ class TestLinks:
         await client.close()
         with pytest.raises(Unreachable, match="closed"):
             await waiting
+
+    async def test_closing_ends_what_waits_for_the_keys(self, tmp_path: Path) -> None:
+        """Requests that wait for key files, one after the other, all end when the client is closed."""
+        client = Client("tcp://127.0.0.1:1", tmp_path / "keys")
+        waiting = [asyncio.create_task(client.request({"command": "status"})) for _ in range(3)]
+        while client.statistics()["pending"] < 3:
+            await asyncio.sleep(0)
+        await client.close()
+        async with asyncio.timeout(60):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {str(end) for end in ends} == {str(Unreachable("The client was closed", "Open another client."))}
+        assert client.statistics()["pending"] == 0
+
+    async def test_each_request_has_its_own_patience(self, tmp_path: Path) -> None:
+        """An alarm that was set for requests that have ended does not ring for the next one."""
+        async with Client(f"ipc://{tmp_path / 'nobody'}", None, patience=60) as client:
+            with pytest.raises(Unreachable, match="No kernel answers"):
+                await client.request({"command": "ping"}, timeout=0.01)
+            assert client._alarm is None
+            asked = [asyncio.create_task(client.request({"command": "ping"})) for _ in range(2)]
+            await asyncio.sleep(0)
+            alarm = client._alarm
+            assert alarm is not None
+            asked[0].cancel()
+            await asyncio.gather(asked[0], return_exceptions=True)
+            assert client._alarm is alarm, "the other one still waits"
+            asked[1].cancel()
+            await asyncio.gather(asked[1], return_exceptions=True)
+            assert client._alarm is None

@@ -26,7 +26,7 @@ wiring.RECONNECT_MS = wiring.RECONNECT_MAX_MS = 1
 async def main(keys, endpoint, closes, links):
     for _ in range(closes):
         client = Client(endpoint, keys)
-        await client._open()
+        await client._open(client._prepare({"command": "ping"}, None))
         for _ in range(links):
             client._socket.connect(endpoint)
         await asyncio.sleep(0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -66,6 +66,30 @@ class Fixed:
         if isinstance(self.translation, Exception):
             raise self.translation
         return self.translation
+
+
+class Held:
+    """Stands for a client whose requests end when the test says so."""
+
+    def __init__(self) -> None:
+        self.hear: dict[str, Any] = {}
+        self.ends: dict[str, asyncio.Future[Message]] = {}
+        self.asked = asyncio.Event()
+        self.cancelled: list[str] = []
+
+    async def request(self, message: Message, on_event: Any) -> Message:
+        self.hear[message["selector"]] = on_event
+        self.ends[message["selector"]] = asyncio.get_running_loop().create_future()
+        self.asked.set()
+        return await self.ends[message["selector"]]
+
+    async def call(self, command: str, *, cycle_id: str, timeout: float) -> Message:
+        assert command == "cancel"
+        self.cancelled.append(cycle_id)
+        return {"status": "OK"}
+
+    def tell(self, selector: str, event: Message) -> None:
+        self.hear[selector](event)
 
 
 MISSION = {"command": "initiate_cognitive_cycle", "target_oid": "genesis_obj", "mission_brief": {}}
@@ -215,3 +239,26 @@ class TestCourse:
         while not heard.errors:
             await asyncio.sleep(0.01)
         assert "not known whether" in heard.errors[0].message
+
+    async def test_a_call_that_was_left_takes_over_no_other(self) -> None:
+        """Events of a call that was left are shown; what runs meanwhile stays what is cancelled, and is waited for."""
+        kernel = Held()
+        one, heard = session(cast("Client", kernel), detach=True)
+        left = asyncio.create_task(one.run({"command": "send", "selector": "left"}))
+        await kernel.asked.wait()
+        kernel.tell("left", {"event": "approval_needed", "cycle_id": "lesson 1"})
+        assert await left is True
+        kernel.asked.clear()
+        running = asyncio.create_task(one.run({"command": "send", "selector": "running"}))
+        await kernel.asked.wait()
+        kernel.tell("running", {"event": "accepted", "cycle_id": "mine"})
+        kernel.tell("left", {"event": "approval_needed", "cycle_id": "lesson 2"})
+        assert "/approve installs it, /reject does not (lesson 2)" in heard.notices
+        await one.cancel()
+        assert kernel.cancelled == ["mine"]
+        kernel.ends["running"].set_result({"status": "FAILED"})
+        assert await running is False
+        kernel.ends["left"].set_result({"status": "OK"})
+        await asyncio.gather(*one._left)
+        await asyncio.sleep(0)
+        assert [reply["status"] for reply in heard.replies] == ["FAILED", "OK"]

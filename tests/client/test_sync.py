@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,3 +79,29 @@ def test_threads_share_it(kernel: Double) -> None:
         for thread in threads:
             thread.join()
     assert got == {n: str(n) for n in range(8)}
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_closing_ends_the_requests_of_other_threads(tmp_path: Path, keys: bool) -> None:
+    """A thread whose request waits for a kernel, or for the key files that its first start makes, is told of the end."""
+    double = Double(tmp_path, "tcp://127.0.0.1:1")
+    if keys:
+        double.make_keys()
+    client, told = SyncClient(double.endpoint, double.keys), []
+
+    def ask() -> None:
+        with pytest.raises(Unreachable, match="closed") as caught:
+            client.call("ping")
+        told.append(caught.value)
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while client.statistics()["pending"] < len(threads):
+        time.sleep(0.001)
+    client.close()
+    for thread in threads:
+        thread.join(60)
+    assert len(told) == len(threads)
+    with pytest.raises(Unreachable, match="closed"):
+        client.call("ping")

@@ -121,3 +121,21 @@ def test_both_sides_of_a_join_hear_the_same(kernel):
         stories = [[(m["event"], m["seq"]) for m in c.events if m["event"] != "token"] for c in (one, two)]
         assert stories[0] == stories[1]
         assert [seq for _, seq in stories[0]] == sorted(seq for _, seq in stories[0])
+
+
+@pytest.mark.parametrize("looks", [{}, {"image": lambda: {"tid": 1}}], ids=["told", "looked at"])
+async def test_a_subscriber_whose_peer_goes_leaves_nothing_behind(looks):
+    """A subscription that is cancelled, as the bridge does with a peer that is gone, leaves no task that waits for ever."""
+    feed, subscribed = Feed(looks), asyncio.Event()
+
+    async def emit(event):
+        subscribed.set()
+
+    task = asyncio.create_task(feed.subscribe(b"peer", ["cycles", *looks], emit))
+    await subscribed.wait()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert feed.statistics() == {"subscriptions": 0}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batos import codec
-from batos.errors import BadField, ModelError
-from batos.memory import catalog, intake, records
+from batos.errors import BadField, ImageReadOnly, ModelError
+from batos.memory import catalog, intake, records, service
 from batos.memory.check import check
 from batos.memory.service import FractalMemory
 from batos.testing.scripted import hash_vector
@@ -45,10 +45,10 @@ def embedder() -> Embedder:
 @pytest.fixture
 async def memory(image: Image, embedder: Embedder) -> AsyncIterator[FractalMemory]:
     """Fractal Memory at work, not weaving yet."""
-    service = FractalMemory(image, embedder.embed, "hash")
-    await service.start()
-    yield service
-    await service.close()
+    made = FractalMemory(image, embedder.embed, "hash")
+    await made.start()
+    yield made
+    await made.close()
 
 
 async def _woven(memory: FractalMemory) -> None:
@@ -85,14 +85,14 @@ async def test_forgetting_comes_after_what_was_handed_in_before(memory: FractalM
 async def test_what_is_queued_survives(image: Image, embedder: Embedder) -> None:
     """What was handed in while no kernel ran is indexed by the next one."""
     image.transact_now(intake.hand_in, "d", "a bee", {"a": 1})
-    service = FractalMemory(image, embedder.embed, "hash")
-    await service.start()
+    made = FractalMemory(image, embedder.embed, "hash")
+    await made.start()
     try:
-        await service.remember("last", "an ant", {})
-        assert await _names(service, "bee") == ["d"]
+        await made.remember("last", "an ant", {})
+        assert await _names(made, "bee") == ["d"]
         assert image.read_now(intake.length).value == 0
     finally:
-        await service.close()
+        await made.close()
 
 
 async def test_a_source_takes_back_its_own_alone(memory: FractalMemory, image: Image) -> None:
@@ -179,6 +179,48 @@ async def test_without_a_model_words_do(
     assert (await memory.search("bee", 3))["by"] == "words and meaning"
 
 
+@pytest.mark.parametrize("fault", [ImageReadOnly("No space left"), ValueError("nobody thought of it")])
+async def test_weaving_goes_on_after_a_fault(
+    memory: FractalMemory, image: Image, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """A write that fails, and a fault that nobody thought of, end no weaver; what waits is tried again, unasked."""
+    monkeypatch.setattr(service, "_PAUSE_SECONDS", 0.0)
+    real, faults = image.transact, [fault, fault]
+
+    async def transact(fn: Any, *args: Any, **more: Any) -> Any:
+        if fn is catalog.weave and faults:
+            raise faults.pop()
+        return await real(fn, *args, **more)
+
+    monkeypatch.setattr(image, "transact", transact)
+    await memory.remember("d", "a bee", {})
+    memory.begin_weaving()
+    await _woven(memory)
+    assert faults == []
+    assert image.read_now(check).value["vectors"] == 1
+
+
+async def test_weaving_begins_whatever_the_first_words_meet(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedder that fails in an unforeseen way when it is first asked is asked again."""
+    monkeypatch.setattr(service, "_PAUSE_SECONDS", 0.0)
+    faults = [OSError(28, "No space left on device")]
+
+    async def embed(texts: Sequence[str]) -> list[list[float]]:
+        if faults:
+            raise faults.pop()
+        return [hash_vector(text) for text in texts]
+
+    memory = FractalMemory(image, embed, "hash")
+    await memory.start()
+    try:
+        memory.begin_weaving()
+        await memory.remember("d", "a bee", {})
+        await _woven(memory)
+        assert (await memory.search("bee", 3))["by"] == "words and meaning"
+    finally:
+        await memory.close()
+
+
 async def test_a_search_does_not_wait_for_a_slow_model(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query whose vector does not come in time is answered by words."""
     monkeypatch.setattr("batos.memory.meaning.QUERY_SECONDS", 0.01)
@@ -189,18 +231,18 @@ async def test_a_search_does_not_wait_for_a_slow_model(image: Image, monkeypatch
         await slow.wait()
         return [hash_vector(text) for text in texts]
 
-    service = FractalMemory(image, embed, "hash")
-    await service.start()
+    made = FractalMemory(image, embed, "hash")
+    await made.start()
     try:
-        await service.remember("d", "a bee", {})
-        service.begin_weaving()
-        await _woven(service)
+        await made.remember("d", "a bee", {})
+        made.begin_weaving()
+        await _woven(made)
         slow.clear()
-        answer: dict[str, Any] = await service.search("bee", 3)
+        answer: dict[str, Any] = await made.search("bee", 3)
         assert answer["by"] == "words"
         assert [hit["doc_id"] for hit in answer["results"]] == ["d"]
     finally:
-        await service.close()
+        await made.close()
 
 
 @pytest.mark.parametrize("held", ["intake.drafts", "intake.settle", "catalog.weave"])
@@ -252,11 +294,11 @@ async def test_an_older_layout_is_made_anew(image: Image, embedder: Embedder) ->
 
     image.transact_now(age)
     assert image.read_now(catalog.search, "wasp").value == []
-    service = FractalMemory(image, embedder.embed, "hash")
-    await service.start()
+    made = FractalMemory(image, embedder.embed, "hash")
+    await made.start()
     try:
-        assert (await service.search("wasp", 1, {"a": 1}))["results"][0]["doc_id"] == "insects"
+        assert (await made.search("wasp", 1, {"a": 1}))["results"][0]["doc_id"] == "insects"
         assert image.read_now(check).value["bad"] == []
-        assert await service.remember("insects", _LONG, {"a": 1})
+        assert await made.remember("insects", _LONG, {"a": 1})
     finally:
-        await service.close()
+        await made.close()

@@ -273,6 +273,9 @@ async def test_embeddings_in_order(mind, server):
     server.plan = [answers(200, {"data": [{}]})]
     with pytest.raises(ModelError):
         await mind.embed(["a"])
+    server.plan = [answers(200, {"data": rows})]
+    with pytest.raises(ModelError, match="2 embeddings for 3 texts"):
+        await mind.embed(["a", "b", "c"])
 
 
 def cut(*, length):

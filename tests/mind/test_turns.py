@@ -83,3 +83,48 @@ def test_a_cancelled_wait_passes_its_turn_on():
             return True
 
     assert asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_all_may_be_cancelled_at_once():
+    """Who holds the turn and who waits are cancelled in one go, as when the kernel stops: each hears just that."""
+
+    async def story():
+        turns = Turns(lambda name: True)
+
+        async def one():
+            async with turns.turn("a"):
+                await asyncio.Event().wait()
+
+        tasks = [asyncio.create_task(one()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 3
+        assert turns.waiting == 0
+        async with turns.turn("b"):
+            return True
+
+    assert asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_an_answer_is_not_lost_to_a_wait_that_is_cancelled_just_then():
+    """A turn ends well in the moment in which the next in the queue is cancelled; the one after that has it."""
+
+    async def story():
+        turns = Turns(lambda name: True)
+        go = asyncio.Event()
+
+        async def one():
+            async with turns.turn("a"):
+                await go.wait()
+                return "answer"
+
+        tasks = [asyncio.create_task(one()) for _ in range(3)]
+        await asyncio.sleep(0)
+        go.set()
+        tasks[1].cancel()
+        first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (first, type(second), third) == ("answer", asyncio.CancelledError, "answer")
+
+    asyncio.run(asyncio.wait_for(story(), 10))
