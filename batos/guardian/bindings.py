@@ -274,7 +274,8 @@ class Bindings(Storing):
 
     def _defaults(self, function: Function) -> None:
         args = function.args
-        if isinstance(function, METHODS) and function.decorator_list:
+        # What decorates the method itself is applied outside of it.
+        if function is not self._function and isinstance(function, METHODS) and function.decorator_list:
             for node in function.decorator_list:
                 answers = map(self._depths.answer_of, self._depths.local_functions(node))
                 if min([self._depths.of(node), *answers]) < CLEAN:
