@@ -10,7 +10,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian.bindings import Bindings
-from batos.guardian.depths import CLEAN, Depths
+from batos.guardian.depths import Depths
+from batos.guardian.levels import CLEAN
 from batos.guardian.syntax import FUNCTIONS, children
 
 if TYPE_CHECKING:

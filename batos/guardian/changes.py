@@ -9,8 +9,9 @@ from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
 from batos.guardian.cleanup import at_cleanup
-from batos.guardian.depths import CLEAN, element_of, is_class_name
+from batos.guardian.depths import is_class_name
 from batos.guardian.helpers import with_helpers
+from batos.guardian.levels import CLEAN, element_of
 from batos.guardian.others import Others
 from batos.guardian.strangers import DATA_DUNDERS, Strangers
 from batos.guardian.syntax import METHODS, children, handed_over, imported, parameters, table, walk

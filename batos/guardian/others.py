@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.bindings import Bindings
-from batos.guardian.depths import CLEAN, Depths, holding
+from batos.guardian.depths import Depths
+from batos.guardian.levels import CLEAN, holding
 from batos.guardian.syntax import parameters
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, copy_of, element_of, flattened, holding
+from batos.guardian.levels import CLEAN, copy_of, element_of, flattened, holding
 from batos.guardian.syntax import FUNCTIONS, handed_over
 from batos.guardian.weakening import Weakening
 
