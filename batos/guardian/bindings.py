@@ -88,6 +88,7 @@ class Bindings(LocalFunctions):
         while self._changed and work > 0:
             self._changed = False
             self._lowered.clear()
+            self._depths.memory.clear()
             work -= len(rules) or 1
             for rule, node in rules:
                 rule(self, node)
@@ -96,12 +97,14 @@ class Bindings(LocalFunctions):
             if self._changed:
                 rules = self._next()
         if self._changed:
+            self._depths.memory.clear()
             self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
             self._depths.returns.update((id(function), 0) for function, _values in self._answers)
 
     def _next(self) -> list[tuple[Rule, ast.AST]]:
-        """The rules for the next round: of the statements where a lowered variable stands, the last of them first."""
-        rules = self._rules[::-1]
+        """The rules for the next round: of the statements where a lowered variable stands; there and back by turns."""
+        self._backwards = not self._backwards
+        rules = self._rules[::-1] if self._backwards else self._rules
         if not self._locally:
             return [(rule, node) for rule, node, _ in rules]
         statements = set().union(*(self._scopes.places.get(key, ()) for key in self._lowered))

@@ -42,6 +42,7 @@ class Depths:
         mixed: The keys of the variables that may be local functions and other things, too.
         classes: The keys of the variables that may be a class.
         seeds: The ids of expressions that are of depth 0 whatever they are made of.
+        memory: The depths of calls that are known, by `id`; whoever lowers anything forgets them before the next round.
     """
 
     def __init__(self, scopes: Scopes, me: str, modules: dict[str, str], receiver: int = 0) -> None:
@@ -51,6 +52,7 @@ class Depths:
         self.receiver = receiver
         self.levels: dict[str, int] = {me: receiver} if receiver < CLEAN else {}
         self.seeds: set[int] = set()
+        self.memory: dict[int, int] = {}
         self.functions: dict[str, list[Function]] = {}
         self.returns: dict[int, int] = {}
         self.mine = {me}
@@ -181,6 +183,12 @@ class Depths:
     # --- the depth of a call
 
     def _call(self, call: ast.Call) -> int:
+        depth = self.memory.get(id(call))
+        if depth is None:
+            depth = self.memory[id(call)] = self._answer(call)
+        return depth
+
+    def _answer(self, call: ast.Call) -> int:
         func = call.func
         local = self.local_functions(func)
         if local:
@@ -248,7 +256,7 @@ class Depths:
     def answer_of(self, function: Function) -> int:
         """The depth of what a call of a local function gives."""
         if isinstance(function, ast.Lambda):
-            return self.of(function.body)
+            return self.returns.get(id(function), CLEAN)
         # What a decorator makes of it, nobody knows.
         plain = all(self.qualified(node) in known.PLAIN_DECORATORS for node in function.decorator_list)
         return self.returns.get(id(function), CLEAN) if plain else self.receiver

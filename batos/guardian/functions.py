@@ -31,15 +31,21 @@ class LocalFunctions(Storing):
         self._escaped = depths.receiver < CLEAN
         self._opened: list[Function] = []
         self._values: set[int] = set()
+        self._backwards = False
         self._find_functions()
 
     def _gather_returns(self) -> None:
         depths = self._depths
-        for function, values in self._answers:
-            depth = 0 if id(function) in depths.seeds else depths.least(values)
+        depths.memory.clear()  # what was lowered in this round shows in the answers
+        for function, values in reversed(self._answers) if self._backwards else self._answers:
+            is_lambda = isinstance(function, ast.Lambda)
+            depth = 0 if id(function) in depths.seeds and not is_lambda else depths.least(values)
             if depth < depths.returns.get(id(function), CLEAN):
                 depths.returns[id(function)] = depth
-                self._changed = True
+                # Nobody asks what a lambda answers that has no name and is not called where it stands.
+                if not is_lambda or depths.functions or id(function) in self._scopes.called:
+                    self._changed = True
+                    self._locally = False
             if depth < CLEAN and id(function) in self._values:
                 self._lower(self._scopes.key(function), depth)
             self._weaken_all(values, self._wanted.get(id(function), CLEAN))
