@@ -6,12 +6,12 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from batos.guardian import names as known
+from batos.guardian.decorators import apply_decorators
 from batos.guardian.depths import Depths
 from batos.guardian.functions import LocalFunctions
 from batos.guardian.levels import CLEAN, copy_of, element_of, flattened, holding
 from batos.guardian.scopes import Scopes
 from batos.guardian.syntax import (
-    METHODS,
     Function,
     handed_over,
     imported,
@@ -49,6 +49,7 @@ def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[st
         and id(node) not in scopes.called
         and depths.qualified(node) in known.UNDECIDABLE
     )
+    apply_decorators(depths)
     Bindings(depths, function).settle()
     return depths
 
@@ -228,6 +229,8 @@ class Bindings(LocalFunctions):
         elif depths.given(call) == 0 and not self._is_known(func, qualified):
             # Nobody knows what becomes part of what.
             self._weaken_all(handed_over(call), 0)
+            if id(func) in self._scopes.applied and isinstance(func, ast.Call) and isinstance(func.func, ast.Attribute):
+                self._weaken(func.func.value, 0)  # what `@handlers.on("x")` keeps
 
     def _is_known(self, func: ast.expr, qualified: str) -> bool:
         depths = self._depths
@@ -270,12 +273,6 @@ class Bindings(LocalFunctions):
 
     def _defaults(self, function: Function) -> None:
         args = function.args
-        # What decorates the method itself is applied outside of it.
-        if function is not self._function and isinstance(function, METHODS) and function.decorator_list:
-            for node in function.decorator_list:
-                answers = map(self._depths.answer_of, self._depths.local_functions(node))
-                if min([self._depths.of(node), *answers]) < CLEAN:
-                    self._lower(self._scopes.keys[id(function)], 0)
         if function is not self._function and (args.defaults or args.kw_defaults):
             values = [*args.defaults, *(value for value in args.kw_defaults if value)]
             depth = self._depths.least(values)

@@ -169,6 +169,10 @@ class Changes:
         return lambda node: id(node) in self._touched
 
     def _touch(self) -> None:
+        for decorator, made in self._scopes.applied.values():
+            for node in made:
+                if id(node) in self._at:
+                    self._at.setdefault(id(decorator), self._at[id(node)]._replace(node=decorator))
         self._touched = self._scopes.ancestors(change.node for change in self._at.values())
 
     # --- one node

@@ -95,6 +95,12 @@ CALLED_KEYWORDS = frozenset({"key", "func", "default_factory", "repl", None})
 GIVES_READER = _words("operator.itemgetter operator.attrgetter functools.cmp_to_key functools.partial")
 # What a local function is after one of these is still what it was.
 PLAIN_DECORATORS = _words("functools.cache functools.lru_cache staticmethod")
+# These call nothing when they are applied, and keep what they decorate in nothing but what they answer.
+KEEPING_DECORATORS = PLAIN_DECORATORS | _words(
+    """classmethod property functools.cached_property functools.total_ordering functools.wraps contextlib.contextmanager
+    contextlib.asynccontextmanager abc.abstractmethod dataclasses.dataclass enum.unique typing.overload typing.final
+    typing.override typing.no_type_check"""
+)
 
 NEW_MODULES = _words(
     """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math

@@ -46,3 +46,11 @@ def test_any_decorator_of_the_method_is_read(number, in_class):
         assert covenant_findings(source) == []
         assert mend(source)[0].endswith(source)
         assert review(source, "go")["source"].endswith(source)
+
+
+def test_what_registers_a_function_may_call_it():
+    """A function that was registered with the method of a local function, as `singledispatch` has it, changes what it changes."""
+    head = "def go(self):\n    @make\n    def f(x): pass\n"
+    body = "    @f.register(int)\n    def _(x): self.n += x\n    self._p_changed = True\n"
+    assert covenant_findings(f"{head}{body}") == []
+    assert covenant_findings(f"{head}{body}    f(1)\n") != []
