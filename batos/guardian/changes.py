@@ -9,6 +9,7 @@ from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
 from batos.guardian.cleanup import at_cleanup
+from batos.guardian.defaults import ASKING, Defaults
 from batos.guardian.depths import is_class_name
 from batos.guardian.helpers import with_helpers
 from batos.guardian.levels import CLEAN, element_of
@@ -148,6 +149,11 @@ class Changes:
         """Note every change that a node makes by itself; give the nodes that run later."""
         scopes = self._scopes
         self._callees = scopes.called
+        defaults = Defaults(self._depths)
+        for node in scopes.those(*ASKING) if defaults else ():
+            for asked in defaults.asks(node):
+                if self._is_below(asked):
+                    self._at[id(node)] = Change(node, (asked, " puts in what it lacks when it is asked for it"))
         for kind, rule in _RULES.items():
             for node in scopes.kinds.get(kind, ()):
                 words = rule(self, node)

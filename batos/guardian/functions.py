@@ -61,7 +61,7 @@ class LocalFunctions(Storing):
         for node in defined:
             if isinstance(node, METHODS):
                 depths.functions.setdefault(keys[id(node)], []).append(node)
-                self._answers.append((node, list(_returned(node))))
+                self._answers.append((node, list(returned(node))))
                 if all(depths.qualified(part) in known.PLAIN_DECORATORS for part in node.decorator_list):
                     binders.add(id(node))
         for node in self._scopes.those(ast.Assign):
@@ -98,7 +98,7 @@ class LocalFunctions(Storing):
             self._lower(self._scopes.keys[id(arg)], 0)
 
 
-def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+def returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
     """What a function answers or yields, functions inside of it left out."""
     todo: list[ast.AST] = list(function.body)
     while todo:

@@ -124,5 +124,179 @@ def wrapped_readers(self):
     return name()
 """)
 
-SHAPES = DECORATED
-LIKE_THEM = LIKE_DECORATED
+ASKED = sources("""
+def defaultdict_read(self):
+    import collections
+    counts = collections.defaultdict(int)
+    counts['x'] += 1
+    self.d = counts
+    self._p_changed = True
+    return counts['the']
+---
+def defaultdict_read_by_slot(self):
+    import collections
+    self.d = collections.defaultdict(int)
+    self._p_changed = True
+    return self.d['the']
+---
+def defaultdict_stored_loop(self):
+    import collections
+    groups = collections.defaultdict(list)
+    for r in self.rows: groups[len(r)].append(r)
+    self.groups = groups
+    self._p_changed = True
+    return {k: len(groups[k]) for k in (1, 2, 3)}
+---
+def missing_local_dict(self):
+    class D(dict):
+        def __missing__(this, k):
+            this[k] = 1
+            return 1
+    self.d = D()
+    self._p_changed = True
+    return self.d['q']
+---
+def chainmap_default(self):
+    import collections
+    d = collections.defaultdict(list)
+    self.z = d
+    self._p_changed = True
+    for k in 'ab':
+        for v in d[k]: pass
+---
+def defaultdict_get_item_func(self):
+    import collections, operator
+    d = collections.defaultdict(list)
+    self.z = d
+    self._p_changed = True
+    return operator.itemgetter('q')(d)
+---
+def defaultdict_format(self):
+    import collections
+    d = collections.defaultdict(list)
+    self.z = d
+    self._p_changed = True
+    return '{q}'.format_map(d)
+---
+def defaultdict_read_by_a_function(self):
+    import collections
+    def count(of, key): return of[key]
+    counts = collections.defaultdict(int)
+    self.d = {'counts': counts}
+    self._p_changed = True
+    return count(counts, 'x')
+---
+def defaultdict_or_another(self):
+    from collections import defaultdict
+    counts = self.d.get('counts') or defaultdict(list)
+    self.d['counts'] = counts
+    self._p_changed = True
+    return len(counts['x'])
+---
+def defaultdict_given_by_a_function(self):
+    from collections import defaultdict
+    def fresh(): return defaultdict(int)
+    self.d = counts = fresh()
+    self._p_changed = True
+    return [counts[k] for k in 'ab']
+---
+def defaultdict_by_its_getitem(self):
+    from collections import defaultdict
+    self.d = counts = defaultdict(int)
+    self._p_changed = True
+    return list(map(counts.__getitem__, 'ab'))
+---
+def defaultdict_by_getitem(self):
+    from collections import defaultdict
+    import operator
+    setattr(self, 'd', defaultdict(int))
+    self._p_changed = True
+    return operator.getitem(getattr(self, 'd'), 'x')
+---
+def defaultdict_in_a_text(self):
+    from collections import defaultdict
+    self.d = counts = defaultdict(int)
+    self._p_changed = True
+    return '%(x)s' % counts
+---
+def defaultdict_of_its_own_kind(self):
+    from collections import defaultdict
+    class Counts(defaultdict): pass
+    self.d = counts = Counts(int)
+    self._p_changed = True
+    if 'y' in counts: return counts['y']
+    return counts['x']
+---
+def key_that_is_gone(self):
+    from collections import defaultdict
+    counts = defaultdict(int, x=1)
+    if 'x' in counts:
+        counts.pop('x')
+        self.d = counts
+        self._p_changed = True
+        return counts['x']
+""")
+
+LIKE_ASKED = sources("""
+def counts_in_a_defaultdict_of_its_own(self):
+    from collections import defaultdict
+    counts = defaultdict(int)
+    for row in self.rows: counts[len(row)] += 1
+    self.n = counts[7]
+    self._p_changed = True
+    return counts[8]
+---
+def keeps_a_plain_copy(self):
+    from collections import defaultdict
+    counts = defaultdict(int)
+    for row in self.rows: counts[len(row)] += 1
+    self.d = dict(counts)
+    self._p_changed = True
+    return counts[8], self.d.get(8)
+---
+def reads_by_the_keys_that_are_there(self):
+    from collections import defaultdict
+    counts = defaultdict(int)
+    for row in self.rows: counts[len(row)] += 1
+    self.d = counts
+    self._p_changed = True
+    for size in sorted(counts):
+        print(size, counts[size])
+    return {k: counts[k] for k in counts}, [counts[k] for k, v in counts.items()], max(counts, key=counts.get)
+---
+def asks_before_it_reads(self, param=1):
+    from collections import defaultdict
+    counts = defaultdict(int)
+    for row in self.rows: counts[len(row)] += 1
+    self.d = counts
+    self._p_changed = True
+    if param in counts:
+        print(counts[param])
+    return counts[1] if 1 in counts else None
+---
+def reads_rows_of_a_defaultdict(self):
+    from collections import defaultdict
+    groups = defaultdict(list)
+    for row in self.rows: groups[len(row)].append(row)
+    self.d = groups
+    self._p_changed = True
+    return [rows[0] for rows in groups.values()], groups.get(1)[0], f'{groups}', '{}'.format(groups)
+---
+def reads_a_plain_map_beside_a_defaultdict(self):
+    from collections import defaultdict
+    counts = defaultdict(int)
+    names = {1: 'one'}
+    self.d, self.m = counts, names
+    self.names = names
+    self._p_changed = True
+    return names[1], self.names[1], self.rows[0]
+---
+def missing_that_answers_and_keeps_nothing(self):
+    class Plain(dict): pass
+    self.d = plain = Plain(x=1)
+    self._p_changed = True
+    return plain['x']
+""")
+
+SHAPES = {**DECORATED, **ASKED}
+LIKE_THEM = {**LIKE_DECORATED, **LIKE_ASKED}
