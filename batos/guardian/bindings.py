@@ -222,15 +222,20 @@ class Bindings(LocalFunctions):
         if not call.args and not call.keywords:
             return
         if qualified in known.CHANGES_FIRST_ARGUMENT:
-            # The name of an attribute lies nowhere afterwards.
-            spread = int(qualified in known.TAKES_ELEMENTS)
-            self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], spread)
-            self._hold_starred(call, call.args)
+            self._hold_in_first(call, qualified)
         elif depths.given(call) == 0 and not self._is_known(func, qualified):
             # Nobody knows what becomes part of what.
             self._weaken_all(handed_over(call), 0)
             if id(func) in self._scopes.applied and isinstance(func, ast.Call) and isinstance(func.func, ast.Attribute):
                 self._weaken(func.func.value, 0)  # what `@handlers.on("x")` keeps
+
+    def _hold_in_first(self, call: ast.Call, qualified: str) -> None:
+        # The name of an attribute lies nowhere afterwards.
+        spread = int(qualified in known.TAKES_ELEMENTS)
+        self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], spread)
+        self._hold_starred(call, call.args)
+        if id(call) in self._depths.seeds:
+            self._weaken_all(call.args[2:], 0)  # it is set on an object that was given
 
     def _is_known(self, func: ast.expr, qualified: str) -> bool:
         depths = self._depths

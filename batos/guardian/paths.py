@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from batos.guardian import names as known
-from batos.guardian.changes import Change
+from batos.guardian.places import Change
 from batos.guardian.syntax import children, table
 
 if TYPE_CHECKING:
