@@ -297,7 +297,8 @@ class Bindings(LocalFunctions):
         for key in bound:
             self._lower(own, holding(depths.levels.get(key, CLEAN)))
         first = self._scopes.class_numbers[id(node)]
-        for part in walk(node):
+        # Its decorators are calls (`decorators.py`).
+        for part in (part for top in (*node.bases, *node.keywords, *node.body) for part in walk(top)):
             if isinstance(part, ast.Name):
                 key = self._scopes.keys.get(id(part), "")
                 seen = min([depths.levels.get(key, CLEAN), *map(depths.answer_of, depths.functions.get(key, []))])

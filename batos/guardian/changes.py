@@ -112,9 +112,16 @@ class Changes:
                         return Change(part, (part, " changes the object when it is called"))
         return None
 
-    def binds(self, node: ast.Name) -> bool:
-        """Whether a name is bound in the method by anything but an import."""
-        return self._scopes.key(node) in self._scopes.assigned
+    def qualified(self, node: ast.AST) -> str:
+        """The dotted name of a function of the standard library or a built-in; empty for anything else."""
+        return self._depths.qualified(node)
+
+    def of_class(self, node: ast.ClassDef) -> Change | None:
+        """The first change that making a class from its body makes: by decorators, parents, and `__set_name__` of what it binds."""
+        change = self.first([*node.decorator_list, *node.bases, *node.keywords])
+        if change is None and "__set_name__" in self._scopes.members:
+            change = self.lingering(part for part in node.body if not isinstance(part, METHODS))
+        return change
 
     def hides_receiver(self, node: ast.ClassDef) -> bool:
         """Whether a class body binds the receiver's name to something of its own."""
@@ -127,7 +134,6 @@ class Changes:
         """Note every change that a node makes by itself; give the nodes that run later."""
         scopes = self._scopes
         self._callees = scopes.called
-        self._hands_changers = any(map(self._is_changer, scopes.those(ast.Name, ast.Attribute)))
         defaults = Defaults(self._depths)
         for node in scopes.those(*ASKING) if defaults else ():
             for asked in defaults.asks(node):
@@ -139,6 +145,9 @@ class Changes:
                 if words:
                     self._at[id(node)] = Change(node, words)
         return scopes.those(*LATER)
+
+    def _hands_changers(self) -> bool:
+        return any(map(self._is_changer, self._scopes.those(ast.Name, ast.Attribute)))
 
     def _is_changer(self, node: ast.Name | ast.Attribute) -> bool:
         """Whether a function that changes its first argument is handed about: nobody sees what it is called with."""
@@ -219,7 +228,7 @@ class Changes:
         if depths.is_local(func) or depths.is_constructor(func):
             return ()  # a body in here is looked at itself, and a new object is nobody's
         given = depths.given(call)
-        if given and self._hands_changers and any(map(self._others.hold, handed_over(call))):
+        if given and any(map(self._others.hold, handed_over(call))) and self._hands_changers():
             given = 0
         qualified = depths.qualified(func)
         if qualified:

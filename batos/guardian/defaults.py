@@ -39,10 +39,7 @@ class Defaults:
         self._keys: set[str] = set()
         self._slots: set[str] = set()
         self._classes: set[str] = set()
-        named = [*self._scopes.those(ast.Name), *self._scopes.those(ast.Attribute)]
-        self._are_there = "__missing__" in self._scopes.members or any(
-            depths.qualified(node) in _MAKERS for node in named
-        )
+        self._are_there = "__missing__" in self._scopes.members or self._names_one()
         if self._are_there:
             # Whether something may go from a map, so that a key that was there is not there for good.
             self._loses = any(isinstance(node.ctx, ast.Del) for node in self._scopes.those(ast.Subscript)) or any(
@@ -52,6 +49,11 @@ class Defaults:
 
     def __bool__(self) -> bool:
         return self._are_there
+
+    def _names_one(self) -> bool:
+        asked = any(node.id in _MAKERS for node in self._scopes.those(ast.Name))
+        asked = asked or any(node.attr in _MAKERS for node in self._scopes.those(ast.Attribute))
+        return asked or not _MAKERS.isdisjoint(self._depths.modules.values())
 
     def may_be(self, node: ast.AST) -> bool:
         """Whether an expression may give such a map."""

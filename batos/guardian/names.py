@@ -76,7 +76,7 @@ INSIDES = _words(
     """__self__ __closure__ cell_contents __defaults__ __kwdefaults__ __wrapped__ f_locals f_back tb_frame tb_next
     gi_frame cr_frame ag_frame __traceback__ __context__ __cause__"""
 )
-OF_EXCEPTIONS = frozenset({"args", "obj"})
+OF_EXCEPTIONS = frozenset({"args", "obj", "value", "exceptions"})
 
 # Which argument a function calls with the others (the keywords for all of them); `next` calls nothing of a slot's value.
 CALLS_ITS_ARGUMENT = {
@@ -128,8 +128,9 @@ _READING_FUNCTIONS = NEW_FUNCTIONS | COPY_FUNCTIONS | ELEMENT_FUNCTIONS | SAME_F
 
 # `with` blocks of these never swallow an exception.
 TRANSPARENT_CONTEXTS = _words(
-    """localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings open Lock RLock StringIO BytesIO
-    TemporaryDirectory"""
+    """decimal.localcontext contextlib.nullcontext contextlib.closing contextlib.redirect_stdout contextlib.redirect_stderr
+    warnings.catch_warnings open io.open io.StringIO io.BytesIO threading.Lock threading.RLock tempfile.TemporaryDirectory
+    localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings"""
 )
 
 

@@ -389,5 +389,110 @@ def fills_what_it_was_given(self, rows):
     return rows
 """)
 
-SHAPES = {**DECORATED, **ASKED}
-LIKE_THEM = {**LIKE_DECORATED, **LIKE_ASKED}
+LEFT = sources("""
+def transparent_name_of_local_class_method(self):
+    import contextlib
+    class X:
+        def closing(this): return contextlib.suppress(Exception)
+    with X().closing():
+        self.n += 1
+        raise ValueError
+        self._p_changed = True
+---
+def transparent_name_of_import(self):
+    from contextlib import suppress as nullcontext
+    with nullcontext(Exception):
+        self.n += 1
+        raise ValueError
+        self._p_changed = True
+---
+def open_swallow(self):
+    import contextlib
+    class k:
+        open = contextlib.suppress
+    with k.open(Exception):
+        self.n += 1
+        1/0
+        self._p_changed = True
+---
+def class_decorator_after_body(self):
+    def deco(c):
+        self.n = 5
+        return c
+    @deco
+    class A:
+        self._p_changed = True
+---
+def set_name_after_body(self):
+    class D:
+        def __set_name__(this, o, n): self.n += 1
+    class Sub:
+        x = D()
+        self._p_changed = True
+---
+def init_subclass_after_body(self):
+    class Base:
+        def __init_subclass__(cls): self.n += 1
+    class Sub(Base):
+        self._p_changed = True
+---
+def metaclass_after_body(self):
+    class M(type):
+        def __init__(cls, *a): self.n += 1
+    class Sub(metaclass=M):
+        self._p_changed = True
+---
+def stop_iteration_value(self):
+    def g():
+        yield 1
+        return self.a
+    it = g()
+    next(it)
+    try:
+        next(it)
+    except StopIteration as e:
+        e.value.append(1)
+---
+def async_for_comp(self):
+    async def ag():
+        yield self.a
+    async def main():
+        return [x async for x in ag()]
+    try: main().send(None)
+    except StopIteration as e: e.value[0].append(1)
+""")
+
+LIKE_LEFT = sources("""
+def contexts_that_swallow_nothing(self):
+    import contextlib as c, io
+    from contextlib import nullcontext as quiet
+    with quiet(), c.closing(io.StringIO()) as out:
+        self.n += 1
+        self._p_changed = True
+    with c.redirect_stdout(out):
+        self.m = 2
+        self._p_changed = True
+---
+def values_of_exceptions(self):
+    def gen():
+        yield 1
+        return self.n
+    it = gen()
+    try:
+        while True: next(it)
+    except StopIteration as e:
+        return e.value + 1
+---
+def class_that_is_registered_after_its_body(self):
+    def note(c):
+        self.n = 5
+        return c
+    @note
+    class A:
+        pass
+    self._p_changed = True
+    return A.__name__
+""")
+
+SHAPES = {**DECORATED, **ASKED, **LEFT}
+LIKE_THEM = {**LIKE_DECORATED, **LIKE_ASKED, **LIKE_LEFT}
