@@ -121,7 +121,7 @@ class Depths:
         return self.levels.get(self._keys.get(id(node), ""), CLEAN)
 
     def _attribute(self, node: ast.Attribute) -> int:
-        if node.attr in known.NAMING:
+        if node.attr in known.NAMING and node.attr not in self.scopes.members:
             return CLEAN
         if node.attr in known.INSIDES or (node.attr in known.OF_EXCEPTIONS and self._is_caught(node.value)):
             return self.receiver
@@ -133,7 +133,8 @@ class Depths:
 
     def _subscript(self, node: ast.Subscript) -> int:
         base = self.of(node.value)
-        return copy_of(base) if isinstance(node.slice, ast.Slice) else element_of(base)
+        is_slice = isinstance(node.slice, ast.Slice) and "__getitem__" not in self.scopes.members
+        return copy_of(base) if is_slice else element_of(base)
 
     def _boolean(self, node: ast.BoolOp) -> int:
         return self.least(node.values)
@@ -148,7 +149,18 @@ class Depths:
         return min(self.of(node.target), self.of(node.value))
 
     def _binary(self, node: ast.BinOp) -> int:
-        return copy_of(min(self.of(node.left), self.of(node.right)))
+        depth = min(self.of(node.left), self.of(node.right))
+        return anything_of(depth) if self._understand(known.BINARY) else copy_of(depth)
+
+    def _unary(self, node: ast.UnaryOp) -> int:
+        return anything_of(self.of(node.operand)) if self._understand(known.UNARY) else CLEAN
+
+    def _compare(self, node: ast.Compare) -> int:
+        return anything_of(self.least([node.left, *node.comparators])) if self._understand(known.COMPARING) else CLEAN
+
+    def _understand(self, names: frozenset[str]) -> bool:
+        """Whether objects of a local class may be asked by one of some names, and answer what they like."""
+        return bool(self.scopes.members) and not names.isdisjoint(self.scopes.members)
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set) -> int:
         depth = CLEAN
@@ -195,6 +207,8 @@ class Depths:
             answers = min(map(self.answer_of, local))
             return answers if self.is_local(func) else min(answers, self._unknown(call))
         qualified = self.qualified(func)
+        if qualified in known.ASKING and self._understand(known.ASKING[qualified]):
+            return anything_of(self.given(call))
         if qualified == "sum":
             # Where there is nothing to add, it gives what it was to begin with.
             return min(flattened(self.given(call)), self.least(handed_over(call)[1:]))
@@ -353,6 +367,8 @@ _DEPTHS = table(
     _same="Await Starred",
     _walrus="NamedExpr",
     _binary="BinOp",
+    _unary="UnaryOp",
+    _compare="Compare",
     _display="List Tuple Set",
     _map="Dict",
     _comprehension="ListComp SetComp GeneratorExp",

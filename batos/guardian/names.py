@@ -70,6 +70,21 @@ TYPES = _words(
     collections.Counter collections.OrderedDict collections.defaultdict super"""
 )
 
+# What objects are asked for by operators and by functions: an object of a local class may answer anything.
+COMPARING = _words("__eq__ __ne__ __lt__ __le__ __gt__ __ge__")
+UNARY = _words("__neg__ __pos__ __invert__")
+BINARY = frozenset(
+    f"__{start}{name}__"
+    for name in _words("add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor")
+    for start in ("", "r")
+)
+ASKING = {
+    "abs": _words("__abs__"), "round": _words("__round__"), "divmod": BINARY, "sum": BINARY, "pow": BINARY,
+    "reversed": _words("__reversed__"), "math.floor": _words("__floor__"), "math.ceil": _words("__ceil__"),
+    "math.trunc": _words("__trunc__"), "copy.copy": _words("__copy__ __reduce__ __reduce_ex__"),
+    "copy.deepcopy": _words("__deepcopy__ __reduce__ __reduce_ex__"),
+}  # fmt: skip
+
 # Attributes that lead nowhere, and those that lead to anything at all.
 NAMING = frozenset({"__class__", "__name__", "__doc__", "__qualname__", "__module__"})
 INSIDES = _words(

@@ -46,7 +46,7 @@ class Scopes:
         binders: The nodes that bind a name, imports left out.
         assigned: The keys of what they bind.
         class_names: The keys that each class body binds, by the `id` of the class.
-        members: The names that class bodies bind: what their objects understand.
+        members: The names that class bodies bind, and those like `__doc__` that are set: what objects understand.
         caught: The keys of the names that handlers give to exceptions.
         class_numbers: The number of each class body's scope; scopes around it have lower ones.
     """
@@ -78,6 +78,8 @@ class Scopes:
             self.kinds.setdefault(node.__class__, []).append(node)
         self.caught = {self.keys[id(node)] for node in self.kinds.get(ast.ExceptHandler, ()) if node.name}
         for node in self.kinds.get(ast.Attribute, ()):
+            if node.ctx.__class__ is ast.Store and node.attr[:2] == "__" and node.attr != "__class__":
+                self.members.add(node.attr)
             # What something is put into is no module or function like others any more.
             if node.ctx.__class__ is ast.Store and isinstance(node.value, ast.Name):
                 self.bound.add(self.keys[id(node.value)])

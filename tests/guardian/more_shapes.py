@@ -298,97 +298,6 @@ def missing_that_answers_and_keeps_nothing(self):
     return plain['x']
 """)
 
-# They change an object that they were given.
-OTHERS = sources("""
-def slot_of_an_argument_by_its_name(self, other):
-    getattr(other, "items", []).append(1)
----
-def finds_by_a_slots_name(self, thing):
-    found = getattr(thing, self.name, [])
-    found.append(1)
-    return found
----
-def put_into_an_argument_and_changed_later(self, other):
-    x = []
-    other.rows = x
-    self._p_changed = True
-    x.append(1)
----
-def put_into_an_argument_by_name_and_changed_later(self, other):
-    x = []
-    setattr(other, "rows", x)
-    self._p_changed = True
-    x.append(1)
----
-def put_into_an_arguments_map_and_changed_later(self, other):
-    x = []
-    other.rows = {"x": x}
-    self._p_changed = True
-    x.append(1)
----
-def slot_of_what_an_argument_finds(self, other):
-    other.find().n = 1
----
-def slot_of_what_an_argument_found(self, other):
-    found = other.find()
-    found.n = 1
----
-def slot_of_an_argument_unbound(self, other):
-    list.append(other.items, 1)
----
-import functools, operator
-
-def slot_of_an_argument_reduced(self, other):
-    functools.reduce(operator.iadd, [[1]], other.items)
----
-from operator import attrgetter
-
-def slot_of_an_argument_by_a_getter(self, other):
-    attrgetter("items")(other).append(1)
----
-import operator
-
-def slot_of_an_argument_by_a_modules_getter(self, other):
-    operator.attrgetter("items")(other).append(1)
----
-import heapq
-
-def slot_of_an_argument_by_a_kept_function(self, other):
-    [heapq.heapify][0](other.items)
----
-def slot_of_an_argument_by_vars(self, other):
-    vars(other)["items"].append(1)
-""")
-
-GIVEN_DATA = sources("""
-def reads_by_a_slots_name(self, thing):
-    return len(getattr(thing, self.name, []))
----
-def changes_a_copy_of_an_arguments_slot(self, other):
-    rows = list(getattr(other, "rows", []))
-    rows.append(1)
-    return rows
----
-def asks_an_argument_and_changes_the_answer(self, other):
-    rows = other.split()
-    rows.append(other.find(1).n)
-    return rows
----
-import heapq
-
-def sorts_its_own(self, other):
-    sort = heapq.heapify
-    rows = [row for row in other.rows]
-    sort(rows)
-    return rows
----
-def fills_what_it_was_given(self, rows):
-    found = rows.copy()
-    found.append(1)
-    rows.append(found)
-    return rows
-""")
-
 LEFT = sources("""
 def transparent_name_of_local_class_method(self):
     import contextlib
@@ -494,5 +403,110 @@ def class_that_is_registered_after_its_body(self):
     return A.__name__
 """)
 
-SHAPES = {**DECORATED, **ASKED, **LEFT}
-LIKE_THEM = {**LIKE_DECORATED, **LIKE_ASKED, **LIKE_LEFT}
+ANSWERED = sources("""
+def eq_answers_slot(self):
+    class X:
+        def __eq__(this, o): return self.a
+    (X() == 1).append(1)
+---
+def neg_answers_slot(self):
+    class X:
+        def __neg__(this): return self.a
+    (-X()).append(1)
+---
+def add_answers_slot(self):
+    class X:
+        def __add__(this, o): return self.a
+    (X() + 1).append(1)
+---
+def ror_merge(self):
+    class K:
+        def __ror__(this, x): return self.a
+    ({} | K()).append(1)
+---
+def slice_answers_slot(self):
+    class X:
+        def __getitem__(this, o): return self.a
+    X()[:].append(1)
+---
+def abs_answers_slot(self):
+    class X:
+        def __abs__(this): return self.a
+    abs(X()).append(1)
+---
+def round_answers_slot(self):
+    class X:
+        def __round__(this): return self.a
+    round(X()).append(1)
+---
+def divmod_answer(self):
+    class K:
+        def __divmod__(this, o): return self.a
+    divmod(K(), 1).append(1)
+---
+def floor_answers_slot(self):
+    import math
+    class X:
+        def __floor__(this): return self.a
+    math.floor(X()).append(1)
+---
+def sum_answers_slot(self):
+    class X:
+        def __radd__(this, o): return self.a
+    sum([X()]).append(1)
+---
+def copied_answers_slot(self):
+    import copy
+    class X:
+        def __copy__(this): return self.a
+    copy.copy(X()).append(1)
+---
+def deep_copied_answers_slot(self):
+    import copy
+    class X:
+        def __deepcopy__(this, memo): return self.a
+    copy.deepcopy(X()).append(1)
+---
+def reversed_answers_slot(self):
+    class X:
+        def __reversed__(this): return self.a
+    reversed(X()).append(1)
+---
+def doc_is_slot(self):
+    class X:
+        __doc__ = self.a
+    X.__doc__.append(1)
+---
+def function_doc_is_slot(self):
+    def f(): pass
+    f.__doc__ = self.a
+    f.__doc__.append(1)
+""")
+
+LIKE_ANSWERED = sources("""
+def objects_with_operators_of_their_own(self):
+    import math, copy
+    class Amount:
+        def __lt__(this, other): return False
+        def __eq__(this, other): return True
+        def __neg__(this): return Amount()
+        def __add__(this, other): return Amount()
+        def __radd__(this, other): return Amount()
+        def __abs__(this): return [1]
+        def __getitem__(this, place): return [place]
+    found = Amount()[1:]
+    found.append(Amount() == -Amount())
+    abs(Amount()).append(1)
+    rows = sum([Amount()])
+    return sorted([Amount() + 1, Amount()]) and len(self.rows) + 1 == 2, copy.copy(found), math.floor(1.5), not rows
+---
+def answers_of_operators(self):
+    half = round(self.n / 2)
+    half += abs(-self.n) + divmod(self.n, 2)[0]
+    rows = self.rows[:] + [[1]]
+    rows.append(self.n == 1)
+    return half, reversed(rows[1:])
+""")
+
+SHAPES = {**DECORATED, **ASKED, **LEFT, **ANSWERED}
+LIKE_THEM = {**LIKE_DECORATED, **LIKE_ASKED, **LIKE_LEFT, **LIKE_ANSWERED}

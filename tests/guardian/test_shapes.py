@@ -8,13 +8,13 @@ import pytest
 
 from batos.guardian import mend
 from batos.guardian.auditing import covenant_findings
-from tests.guardian import generated, more_shapes
+from tests.guardian import generated, given_shapes, more_shapes
 from tests.guardian.shapes import CLEANUPS, GIVEN_DATA, LIKE_THEM, OTHERS, SHAPES
 from tests.guardian.test_oracle import left_unflagged
 
 ALL_SHAPES = {**SHAPES, **more_shapes.SHAPES}
-ALL_OTHERS = {**OTHERS, **more_shapes.OTHERS}
-ALL_GIVEN_DATA = {**GIVEN_DATA, **more_shapes.GIVEN_DATA}
+ALL_OTHERS = {**OTHERS, **given_shapes.OTHERS}
+ALL_GIVEN_DATA = {**GIVEN_DATA, **given_shapes.GIVEN_DATA}
 ALL_LIKE_THEM = {**LIKE_THEM, **more_shapes.LIKE_THEM}
 
 
