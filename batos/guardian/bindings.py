@@ -103,8 +103,9 @@ class Bindings(LocalFunctions):
             self._depths.returns.update((id(function), 0) for function, _values in self._answers)
 
     def _next(self) -> list[tuple[Rule, ast.AST]]:
-        """The rules for the next round: of the statements where a lowered variable stands; there and back by turns."""
-        self._backwards = not self._backwards
+        """The rules for the next round: of the statements where a lowered variable stands, the last of them first."""
+        # Chains of functions are soon gone through when they are gone through there and back.
+        self._backwards = self._locally or not self._backwards
         rules = self._rules[::-1] if self._backwards else self._rules
         if not self._locally:
             return [(rule, node) for rule, node, _ in rules]

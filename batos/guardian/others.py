@@ -15,8 +15,8 @@ from batos.guardian.depths import Depths
 from batos.guardian.levels import CLEAN, anything_of, holding
 from batos.guardian.syntax import parameters
 
-_GETTER = "attrgetter"
-_BY_NAME = frozenset({"getattr", "setattr", "delattr", "vars", _GETTER})
+_BY_NAME = frozenset({"getattr", "setattr", "delattr", "vars"})
+_GETTERS = frozenset({"operator.attrgetter"})
 
 
 class _Given(Depths):
@@ -40,9 +40,7 @@ class Others:
         asked = [node for node in depths.scopes.kinds.get(ast.Attribute, ()) if self._may_show_one(node)]
         self._given: Depths | None = None
         self._slots: Depths | None = None
-        by_name = any(node.id in _BY_NAME for node in depths.scopes.those(ast.Name)) or any(
-            node.attr == _GETTER for node in depths.scopes.those(ast.Attribute)
-        )
+        by_name = [call for call in depths.scopes.those(ast.Call) if self._may_show_by_name(call)]
         if len(parameters(function)) > 1 and (asked or by_name):
             args = function.args
             given = self._given = _Given(depths.scopes, depths.me, depths.modules, receiver=CLEAN)
@@ -52,7 +50,7 @@ class Others:
             self._settle(given)
             # What is put into a slot lies there afterwards, and what is read from one lay there before.
             shown: list[ast.AST] = [node for node in asked if given.of(node.value) == 0]
-            shown += [call for call in depths.scopes.those(ast.Call) if self._shows_by_name(call, given)]
+            shown += [call for call in by_name if given.of(call.args[0]) == 0]
             if shown:
                 self._slots = Depths(depths.scopes, depths.me, depths.modules, receiver=CLEAN)
                 self._slots.seeds.update(map(id, shown))
@@ -67,13 +65,11 @@ class Others:
             and not depths.qualified(node.value)
         )
 
-    def _shows_by_name(self, call: ast.Call, given: Depths) -> bool:
-        """Whether a call reads or sets a slot of an object that was given, by the slot's name."""
-        whom = call.args[0] if call.args else call
-        qualified = self._depths.qualified(call.func)
-        getter = call.func.func if isinstance(call.func, ast.Call) else None
-        by_name = qualified in _BY_NAME or (getter and self._depths.qualified(getter) == f"operator.{_GETTER}")
-        return bool(by_name) and given.of(whom) == 0 and self._depths.of(whom) > 0
+    def _may_show_by_name(self, call: ast.Call) -> bool:
+        """Whether a call reads or sets a slot of something else than the receiver, by the slot's name."""
+        func = call.func.func if isinstance(call.func, ast.Call) else call.func
+        names = _GETTERS if isinstance(call.func, ast.Call) else _BY_NAME
+        return self._depths.qualified(func) in names and bool(call.args) and self._depths.of(call.args[0]) > 0
 
     def _settle(self, depths: Depths) -> None:
         Bindings(depths, self._function, messages_keep=False).settle()
