@@ -6,14 +6,13 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, flattened, holding
+from batos.guardian.decorators import apply_decorators
+from batos.guardian.depths import Depths
+from batos.guardian.functions import LocalFunctions
+from batos.guardian.levels import CLEAN, copy_of, element_of, flattened, holding
 from batos.guardian.scopes import Scopes
-from batos.guardian.storing import Storing
 from batos.guardian.syntax import (
-    FUNCTIONS,
-    METHODS,
     Function,
-    children,
     handed_over,
     imported,
     is_plainly_matched,
@@ -25,7 +24,7 @@ from batos.guardian.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Rule = Callable[[Any, Any], None]
 
@@ -50,11 +49,12 @@ def depths_of(function: ast.FunctionDef | ast.AsyncFunctionDef, modules: dict[st
         and id(node) not in scopes.called
         and depths.qualified(node) in known.UNDECIDABLE
     )
+    apply_decorators(depths)
     Bindings(depths, function).settle()
     return depths
 
 
-class Bindings(Storing):
+class Bindings(LocalFunctions):
     """Lowers the variables of a method, round after round.
 
     Args:
@@ -66,17 +66,11 @@ class Bindings(Storing):
     def __init__(
         self, depths: Depths, function: ast.FunctionDef | ast.AsyncFunctionDef, *, messages_keep: bool = True
     ) -> None:
-        super().__init__(depths)
+        super().__init__(depths, function)
         self._messages_keep = messages_keep
-        self._function = function
-        # Nobody outside has one of the method's own functions before it is handed over.
-        self._escaped = depths.receiver < CLEAN
-        self._opened: list[Function] = []
-        self._values: set[int] = set()
         # The nodes in which the receiver itself stands, found anew when another name may be the receiver.
         self._around_me: set[int] = set()
         self._mine_seen = 0
-        self._find_functions()
         if self._escaped:
             self._hand_on_stores()
         self._rules: list[tuple[Rule, ast.AST, int]] = [
@@ -95,6 +89,7 @@ class Bindings(Storing):
         while self._changed and work > 0:
             self._changed = False
             self._lowered.clear()
+            self._depths.memory.clear()
             work -= len(rules) or 1
             for rule, node in rules:
                 rule(self, node)
@@ -103,12 +98,15 @@ class Bindings(Storing):
             if self._changed:
                 rules = self._next()
         if self._changed:
+            self._depths.memory.clear()
             self._depths.levels.update(dict.fromkeys(self._scopes.bound, 0))
             self._depths.returns.update((id(function), 0) for function, _values in self._answers)
 
     def _next(self) -> list[tuple[Rule, ast.AST]]:
         """The rules for the next round: of the statements where a lowered variable stands, the last of them first."""
-        rules = self._rules[::-1]
+        # Chains of functions are soon gone through when they are gone through there and back.
+        self._backwards = self._locally or not self._backwards
+        rules = self._rules[::-1] if self._backwards else self._rules
         if not self._locally:
             return [(rule, node) for rule, node, _ in rules]
         statements = set().union(*(self._scopes.places.get(key, ()) for key in self._lowered))
@@ -225,13 +223,20 @@ class Bindings(Storing):
         if not call.args and not call.keywords:
             return
         if qualified in known.CHANGES_FIRST_ARGUMENT:
-            # The name of an attribute lies nowhere afterwards.
-            spread = int(qualified in known.TAKES_ELEMENTS)
-            self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], spread)
-            self._hold_starred(call, call.args)
+            self._hold_in_first(call, qualified)
         elif depths.given(call) == 0 and not self._is_known(func, qualified):
             # Nobody knows what becomes part of what.
             self._weaken_all(handed_over(call), 0)
+            if id(func) in self._scopes.applied and isinstance(func, ast.Call) and isinstance(func.func, ast.Attribute):
+                self._weaken(func.func.value, 0)  # what `@handlers.on("x")` keeps
+
+    def _hold_in_first(self, call: ast.Call, qualified: str) -> None:
+        # The name of an attribute lies nowhere afterwards.
+        spread = int(qualified in known.TAKES_ELEMENTS)
+        self._hold(call.args[:1], handed_over(call)[2 if qualified == "setattr" else 1 :], spread)
+        self._hold_starred(call, call.args)
+        if id(call) in self._depths.seeds:
+            self._weaken_all(call.args[2:], 0)  # it is set on an object that was given
 
     def _is_known(self, func: ast.expr, qualified: str) -> bool:
         depths = self._depths
@@ -274,11 +279,6 @@ class Bindings(Storing):
 
     def _defaults(self, function: Function) -> None:
         args = function.args
-        if isinstance(function, METHODS) and function.decorator_list:
-            for node in function.decorator_list:
-                answers = map(self._depths.answer_of, self._depths.local_functions(node))
-                if min([self._depths.of(node), *answers]) < CLEAN:
-                    self._lower(self._scopes.keys[id(function)], 0)
         if function is not self._function and (args.defaults or args.kw_defaults):
             values = [*args.defaults, *(value for value in args.kw_defaults if value)]
             depth = self._depths.least(values)
@@ -298,83 +298,13 @@ class Bindings(Storing):
         for key in bound:
             self._lower(own, holding(depths.levels.get(key, CLEAN)))
         first = self._scopes.class_numbers[id(node)]
-        for part in walk(node):
+        # Its decorators are calls (`decorators.py`).
+        for part in (part for top in (*node.bases, *node.keywords, *node.body) for part in walk(top)):
             if isinstance(part, ast.Name):
                 key = self._scopes.keys.get(id(part), "")
                 seen = min([depths.levels.get(key, CLEAN), *map(depths.answer_of, depths.functions.get(key, []))])
                 if seen < CLEAN and self._scopes.number(key) < first:
                     self._lower(own, 0)
-
-    # --- local functions
-
-    def _gather_returns(self) -> None:
-        depths = self._depths
-        for function, values in self._answers:
-            depth = 0 if id(function) in depths.seeds else depths.least(values)
-            if depth < depths.returns.get(id(function), CLEAN):
-                depths.returns[id(function)] = depth
-                self._changed = True
-            if depth < CLEAN and id(function) in self._values:
-                self._lower(self._scopes.key(function), depth)
-            self._weaken_all(values, self._wanted.get(id(function), CLEAN))
-
-    def _find_functions(self) -> None:
-        """Find local functions; one that is used as a value may be called by anybody with anything."""
-        depths, keys = self._depths, self._scopes.keys
-        defined = [node for node in self._scopes.those(*FUNCTIONS) if node is not self._function]
-        self._answers: list[tuple[Function, list[ast.AST]]] = []
-        if not defined:
-            return
-        binders: set[int] = set()
-        for node in defined:
-            if isinstance(node, METHODS):
-                depths.functions.setdefault(keys[id(node)], []).append(node)
-                self._answers.append((node, list(_returned(node))))
-                if all(depths.qualified(part) in known.PLAIN_DECORATORS for part in node.decorator_list):
-                    binders.add(id(node))
-        for node in self._scopes.those(ast.Assign):
-            if isinstance(node.value, ast.Lambda):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        depths.functions.setdefault(keys[id(target)], []).append(node.value)
-                        binders.add(id(target))
-        depths.mixed = {keys[id(node)] for node in self._scopes.binders if id(node) not in binders}
-        self._open_values(defined)
-
-    def _open_values(self, defined: list[Function]) -> None:
-        depths, keys, called = self._depths, self._scopes.keys, self._scopes.called
-        direct = {id(function) for functions in depths.functions.values() for function in functions}
-        for node in self._scopes.those(ast.Name) if depths.functions else ():
-            if isinstance(node.ctx, ast.Load) and id(node) not in called:
-                for function in depths.functions.get(keys[id(node)], []):
-                    self._values.add(id(function))
-                    self._open(function)
-        of_classes = {id(part) for node in self._scopes.those(ast.ClassDef) for part in walk(node)}
-        for function in defined:
-            decorated = isinstance(function, METHODS) and bool(function.decorator_list)
-            if decorated or id(function) in of_classes or id(function) not in direct | called:
-                self._open(function)
-            if isinstance(function, ast.Lambda):
-                self._answers.append((function, [function.body]))
-
-    def _open(self, function: Function) -> None:
-        self._handed.add(id(function))
-        if not self._escaped:
-            self._opened.append(function)
-            return
-        for arg in parameters(function):
-            self._lower(self._scopes.keys[id(arg)], 0)
-
-
-def _returned(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """What a function answers or yields, functions inside of it left out."""
-    todo: list[ast.AST] = list(function.body)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) and node.value is not None:
-            yield node.value
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            todo += children(node)
 
 
 _RULES = table(

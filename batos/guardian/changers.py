@@ -10,7 +10,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian.bindings import Bindings
-from batos.guardian.depths import CLEAN, Depths
+from batos.guardian.depths import Depths
+from batos.guardian.levels import CLEAN
 from batos.guardian.syntax import FUNCTIONS, children
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ class Changers:
         scopes = depths.scopes
         self._keys = scopes.keys
         self._later = [node for node in scopes.those(*LATER) if node is not function]
+        self._parents = scopes.parents
         self._names = [node for node in scopes.those(ast.Name) if isinstance(node.ctx, ast.Load)]
         self._taints = Depths(scopes, depths.me, depths.modules, receiver=CLEAN)
         self._bindings = Bindings(self._taints, function)
+        self._seeded: set[int] = set()
+        self._users = self._find_users()
 
     def spread(self, handed_on: list[ast.AST], note: Note) -> None:
         """Follow what changes the object later to every name that may hold it.
@@ -50,7 +54,7 @@ class Changers:
         while True:
             inside = note(used)
             for node in self._later:
-                if id(node) not in taints.seeds and any(map(inside, _body(node))):
+                if id(node) not in self._seeded and any(map(inside, _body(node))):
                     self._seed(node)
             self._bindings.settle()
             now = [node for node in self._names if taints.levels.get(self._keys[id(node)], CLEAN) < CLEAN]
@@ -65,14 +69,35 @@ class Changers:
         return id(node) in self._taints.seeds
 
     def _seed(self, node: ast.AST) -> None:
-        """A function that changes something does so for whoever has it; a generator or coroutine, whoever has its answer."""
-        taints = self._taints
-        if isinstance(node, (ast.Lambda, ast.GeneratorExp)):
-            taints.seeds.add(id(node))
-            return
-        taints.levels[self._keys[id(node)]] = 0
-        if isinstance(node, ast.AsyncFunctionDef) or (isinstance(node, ast.FunctionDef) and _yields(node)):
-            taints.seeds.add(id(node))
+        """A function that changes something does so for whoever has it, and so do functions that use it by its name."""
+        todo = [node]
+        while todo:
+            node = todo.pop()
+            if id(node) in self._seeded:
+                continue
+            self._seeded.add(id(node))
+            if isinstance(node, (ast.Lambda, ast.GeneratorExp)):
+                self._taints.seeds.add(id(node))
+                continue
+            key = self._keys[id(node)]
+            self._taints.levels[key] = 0
+            # A generator or coroutine changes something for whoever has its answer.
+            if isinstance(node, ast.AsyncFunctionDef) or (isinstance(node, ast.FunctionDef) and _yields(node)):
+                self._taints.seeds.add(id(node))
+            todo += self._users.get(key, [])
+
+    def _find_users(self) -> dict[str, list[ast.AST]]:
+        """For each name of a function or class, what runs later and uses it."""
+        later = {id(part): node for node in self._later for part in _body(node)}
+        named = {self._keys.get(id(node)) for node in self._later}
+        users: dict[str, list[ast.AST]] = {}
+        for name in self._names:
+            place: ast.AST | None = name if self._keys[id(name)] in named else None
+            while place is not None:
+                if id(place) in later:
+                    users.setdefault(self._keys[id(name)], []).append(later[id(place)])
+                place = self._parents.get(id(place))
+        return users
 
 
 def _body(node: ast.AST) -> list[ast.AST]:

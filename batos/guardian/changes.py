@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.bindings import depths_of
 from batos.guardian.changers import LATER, Changers
 from batos.guardian.cleanup import at_cleanup
-from batos.guardian.depths import CLEAN, element_of, is_class_name
+from batos.guardian.defaults import ASKING, Defaults
+from batos.guardian.depths import is_class_name
 from batos.guardian.helpers import with_helpers
+from batos.guardian.levels import CLEAN, element_of
 from batos.guardian.others import Others
+from batos.guardian.places import Change
 from batos.guardian.strangers import DATA_DUNDERS, Strangers
 from batos.guardian.syntax import METHODS, children, handed_over, imported, parameters, table, walk
 
@@ -19,35 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from batos.guardian.depths import Depths
+    from batos.guardian.places import Words
 
 _DECIDED_NOT = "; that cannot be decided"
 
 
 _BY_NAME = frozenset({"setattr", "delattr"})
-
-Words = tuple[str | ast.AST, ...]
-
-
-class Change(NamedTuple):
-    """A place that may change the object, and the words for it; the code among them is written out when asked for."""
-
-    node: ast.AST
-    words: Words
-
-    @property
-    def line(self) -> int:
-        """Its line, from 1."""
-        return getattr(self.node, "lineno", 1)
-
-    @property
-    def column(self) -> int:
-        """Its column, from 0."""
-        return getattr(self.node, "col_offset", 0)
-
-    @property
-    def message(self) -> str:
-        """What is changed, or may be."""
-        return "".join(part if isinstance(part, str) else _text(part) for part in self.words)
 
 
 class Changes:
@@ -132,9 +112,16 @@ class Changes:
                         return Change(part, (part, " changes the object when it is called"))
         return None
 
-    def binds(self, node: ast.Name) -> bool:
-        """Whether a name is bound in the method by anything but an import."""
-        return self._scopes.key(node) in self._scopes.assigned
+    def qualified(self, node: ast.AST) -> str:
+        """The dotted name of a function of the standard library or a built-in; empty for anything else."""
+        return self._depths.qualified(node)
+
+    def of_class(self, node: ast.ClassDef) -> Change | None:
+        """The first change that making a class from its body makes: by decorators, parents, and `__set_name__` of what it binds."""
+        change = self.first([*node.decorator_list, *node.bases, *node.keywords])
+        if change is None and "__set_name__" in self._scopes.members:
+            change = self.lingering(part for part in node.body if not isinstance(part, METHODS))
+        return change
 
     def hides_receiver(self, node: ast.ClassDef) -> bool:
         """Whether a class body binds the receiver's name to something of its own."""
@@ -147,12 +134,29 @@ class Changes:
         """Note every change that a node makes by itself; give the nodes that run later."""
         scopes = self._scopes
         self._callees = scopes.called
+        defaults = Defaults(self._depths)
+        for node in scopes.those(*ASKING) if defaults else ():
+            for asked in defaults.asks(node):
+                if self._is_below(asked):
+                    self._at[id(node)] = Change(node, (asked, " puts in what it lacks when it is asked for it"))
         for kind, rule in _RULES.items():
             for node in scopes.kinds.get(kind, ()):
                 words = rule(self, node)
                 if words:
                     self._at[id(node)] = Change(node, words)
         return scopes.those(*LATER)
+
+    def _hands_changers(self) -> bool:
+        return any(map(self._is_changer, self._scopes.those(ast.Name, ast.Attribute)))
+
+    def _is_changer(self, node: ast.Name | ast.Attribute) -> bool:
+        """Whether a function that changes its first argument is handed about: nobody sees what it is called with."""
+        if id(node) in self._callees:
+            return False
+        by_class = (
+            isinstance(node, ast.Attribute) and node.attr in known.MUTATORS and self._depths.may_be_class(node.value)
+        )
+        return by_class or self._depths.qualified(node) in known.CHANGES_FIRST_ARGUMENT
 
     def _hand_on_undecidable(self) -> None:
         """`exec` and its like under another name do what they do, wherever it is used."""
@@ -168,6 +172,10 @@ class Changes:
         return lambda node: id(node) in self._touched
 
     def _touch(self) -> None:
+        for decorator, made in self._scopes.applied.values():
+            for node in made:
+                if id(node) in self._at:
+                    self._at.setdefault(id(decorator), self._at[id(node)]._replace(node=decorator))
         self._touched = self._scopes.ancestors(change.node for change in self._at.values())
 
     # --- one node
@@ -220,6 +228,8 @@ class Changes:
         if depths.is_local(func) or depths.is_constructor(func):
             return ()  # a body in here is looked at itself, and a new object is nobody's
         given = depths.given(call)
+        if given and any(map(self._others.hold, handed_over(call))) and self._hands_changers():
+            given = 0
         qualified = depths.qualified(func)
         if qualified:
             return self._of_known(call, qualified, given)
@@ -287,7 +297,7 @@ class Changes:
         if not call.args:
             return self._depths.given(call)
         first = call.args[0]
-        depth = self._depths.of(first)
+        depth = 0 if self._others.hold(first) else self._depths.of(first)
         return element_of(depth) if isinstance(first, ast.Starred) else depth
 
     def _calls_unknown(self, call: ast.Call, qualified: str) -> ast.expr | None:
@@ -376,8 +386,3 @@ def _at_definition(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast
     args = function.args
     parts = [*function.decorator_list, *args.defaults, *args.kw_defaults, function.returns]
     return [part for part in [*parts, *(arg.annotation for arg in parameters(function))] if part is not None]
-
-
-def _text(node: ast.AST) -> str:
-    text = ast.unparse(node)
-    return text if len(text) <= 60 else text[:57] + "…"

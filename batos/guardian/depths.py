@@ -13,44 +13,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
+from batos.guardian.levels import CLEAN, anything_of, copy_of, element_of, flattened, holding, opaque
 from batos.guardian.syntax import Function, handed_over, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from batos.guardian.scopes import Scopes
-
-CLEAN = 7
-
-
-def holding(depth: int) -> int:
-    """The depth of a new container of such elements; nothing that holds something of the image is ever clean."""
-    return min(depth + 1, CLEAN - 1) if depth < CLEAN else CLEAN
-
-
-def element_of(depth: int) -> int:
-    """The depth of what lies in a container of such a depth."""
-    return CLEAN if depth == CLEAN else depth and depth - 1
-
-
-def copy_of(depth: int) -> int:
-    """The depth of a new container with the same elements."""
-    return depth or 1
-
-
-def flattened(depth: int) -> int:
-    """The depth of a new container of what lies in the elements: a map made of pairs, a sum of lists."""
-    return copy_of(element_of(depth))
-
-
-def opaque(depth: int) -> int:
-    """The depth of something new that may give out anything that it was made of, however deep it lay."""
-    return 1 if depth < CLEAN else CLEAN
-
-
-def anything_of(depth: int) -> int:
-    """The depth of what may have been taken out of something, however deep it lay."""
-    return 0 if depth < CLEAN else CLEAN
 
 
 class Depths:
@@ -73,6 +42,7 @@ class Depths:
         mixed: The keys of the variables that may be local functions and other things, too.
         classes: The keys of the variables that may be a class.
         seeds: The ids of expressions that are of depth 0 whatever they are made of.
+        memory: The depths of calls that are known, by `id`; whoever lowers anything forgets them before the next round.
     """
 
     def __init__(self, scopes: Scopes, me: str, modules: dict[str, str], receiver: int = 0) -> None:
@@ -82,6 +52,7 @@ class Depths:
         self.receiver = receiver
         self.levels: dict[str, int] = {me: receiver} if receiver < CLEAN else {}
         self.seeds: set[int] = set()
+        self.memory: dict[int, int] = {}
         self.functions: dict[str, list[Function]] = {}
         self.returns: dict[int, int] = {}
         self.mine = {me}
@@ -150,7 +121,7 @@ class Depths:
         return self.levels.get(self._keys.get(id(node), ""), CLEAN)
 
     def _attribute(self, node: ast.Attribute) -> int:
-        if node.attr in known.NAMING:
+        if node.attr in known.NAMING and node.attr not in self.scopes.members:
             return CLEAN
         if node.attr in known.INSIDES or (node.attr in known.OF_EXCEPTIONS and self._is_caught(node.value)):
             return self.receiver
@@ -162,7 +133,8 @@ class Depths:
 
     def _subscript(self, node: ast.Subscript) -> int:
         base = self.of(node.value)
-        return copy_of(base) if isinstance(node.slice, ast.Slice) else element_of(base)
+        is_slice = isinstance(node.slice, ast.Slice) and "__getitem__" not in self.scopes.members
+        return copy_of(base) if is_slice else element_of(base)
 
     def _boolean(self, node: ast.BoolOp) -> int:
         return self.least(node.values)
@@ -177,7 +149,18 @@ class Depths:
         return min(self.of(node.target), self.of(node.value))
 
     def _binary(self, node: ast.BinOp) -> int:
-        return copy_of(min(self.of(node.left), self.of(node.right)))
+        depth = min(self.of(node.left), self.of(node.right))
+        return anything_of(depth) if self._understand(known.BINARY) else copy_of(depth)
+
+    def _unary(self, node: ast.UnaryOp) -> int:
+        return anything_of(self.of(node.operand)) if self._understand(known.UNARY) else CLEAN
+
+    def _compare(self, node: ast.Compare) -> int:
+        return anything_of(self.least([node.left, *node.comparators])) if self._understand(known.COMPARING) else CLEAN
+
+    def _understand(self, names: frozenset[str]) -> bool:
+        """Whether objects of a local class may be asked by one of some names, and answer what they like."""
+        return bool(self.scopes.members) and not names.isdisjoint(self.scopes.members)
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set) -> int:
         depth = CLEAN
@@ -212,12 +195,20 @@ class Depths:
     # --- the depth of a call
 
     def _call(self, call: ast.Call) -> int:
+        depth = self.memory.get(id(call))
+        if depth is None:
+            depth = self.memory[id(call)] = self._answer(call)
+        return depth
+
+    def _answer(self, call: ast.Call) -> int:
         func = call.func
         local = self.local_functions(func)
         if local:
             answers = min(map(self.answer_of, local))
             return answers if self.is_local(func) else min(answers, self._unknown(call))
         qualified = self.qualified(func)
+        if qualified in known.ASKING and self._understand(known.ASKING[qualified]):
+            return anything_of(self.given(call))
         if qualified == "sum":
             # Where there is nothing to add, it gives what it was to begin with.
             return min(flattened(self.given(call)), self.least(handed_over(call)[1:]))
@@ -279,7 +270,7 @@ class Depths:
     def answer_of(self, function: Function) -> int:
         """The depth of what a call of a local function gives."""
         if isinstance(function, ast.Lambda):
-            return self.of(function.body)
+            return self.returns.get(id(function), CLEAN)
         # What a decorator makes of it, nobody knows.
         plain = all(self.qualified(node) in known.PLAIN_DECORATORS for node in function.decorator_list)
         return self.returns.get(id(function), CLEAN) if plain else self.receiver
@@ -376,6 +367,8 @@ _DEPTHS = table(
     _same="Await Starred",
     _walrus="NamedExpr",
     _binary="BinOp",
+    _unary="UnaryOp",
+    _compare="Compare",
     _display="List Tuple Set",
     _map="Dict",
     _comprehension="ListComp SetComp GeneratorExp",

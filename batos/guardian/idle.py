@@ -30,15 +30,34 @@ def drop_idle_flag(source: str, tree: ast.Module) -> tuple[str, list[str]]:
         return source, []
     method = methods_of(tree)[0]
     lines = source.split("\n")
-    for flag in sorted(_flags(method), key=lambda node: node.lineno, reverse=True):
+    dropped = [flag for flag in _flags(method) if _is_alone(flag, lines)]
+    for flag in sorted(dropped, key=lambda node: node.lineno, reverse=True):
         del lines[flag.lineno - 1 : flag.end_lineno]
     edited = "\n".join(lines)
     try:
-        left = methods_of(parse(edited))
+        same = ast.dump(parse(edited)) == ast.dump(_Without(dropped).visit(parse(source)))
     except Unreadable:
-        # The line was all that a block had, or shared its line: it does no harm where it is.
+        # The line was all that a block had: it does no harm where it is.
         return source, []
-    return (edited, ["removed the needless self._p_changed = True"]) if left else (source, [])
+    return (edited, ["removed the needless self._p_changed = True"]) if dropped and same else (source, [])
+
+
+def _is_alone(flag: ast.stmt, lines: list[str]) -> bool:
+    """Whether nothing but a comment stands in the lines of a statement."""
+    before = lines[flag.lineno - 1].encode()[: flag.col_offset]
+    last = lines[(flag.end_lineno or flag.lineno) - 1].encode()
+    return not before.strip() and last[flag.end_col_offset :].strip()[:1] in (b"", b"#")
+
+
+class _Without(ast.NodeTransformer):
+    """Takes statements out of another parse of their source."""
+
+    def __init__(self, dropped: list[ast.stmt]) -> None:
+        self._places = {(node.lineno, node.col_offset) for node in dropped}
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign | None:
+        """Leave out what stands where one of them does."""
+        return None if (node.lineno, node.col_offset) in self._places else node
 
 
 def _flags(method: ast.AST) -> list[ast.stmt]:

@@ -40,16 +40,25 @@ def _mended(source: str, modules: frozenset[str]) -> tuple[str, list[str]]:
 
 
 def _with_imports(source: str, lines: list[str]) -> str:
-    """Put imports above everything but a docstring and other imports of the source's top."""
+    """Put imports above everything but a docstring and imports of `__future__`, with what shares their lines."""
     tree = parse(source)
-    first = next((node for node in tree.body if not _is_text(node)), None)
+    first = next((node for node in tree.body if not _is_head(node)), None)
     if first is None:
         return source
     start = min([first.lineno, *(part.lineno for part in getattr(first, "decorator_list", []))])
+    place = tree.body.index(first)
+    for head in tree.body[:place]:
+        start = max(start, (head.end_lineno or head.lineno) + 1)
+    for node in tree.body[place:]:
+        if node.lineno < start:  # it shares the line of a docstring
+            start = (node.end_lineno or node.lineno) + 1
     rows = source.split("\n")
     gap = [] if isinstance(first, (ast.Import, ast.ImportFrom)) else [""]
     return "\n".join([*rows[: start - 1], *lines, *gap, *rows[start - 1 :]])
 
 
-def _is_text(node: ast.stmt) -> bool:
+def _is_head(node: ast.stmt) -> bool:
+    """Whether it is a text, or an import that must stand above all others."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "__future__"
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

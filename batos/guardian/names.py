@@ -70,13 +70,28 @@ TYPES = _words(
     collections.Counter collections.OrderedDict collections.defaultdict super"""
 )
 
+# What objects are asked for by operators and by functions: an object of a local class may answer anything.
+COMPARING = _words("__eq__ __ne__ __lt__ __le__ __gt__ __ge__")
+UNARY = _words("__neg__ __pos__ __invert__")
+BINARY = frozenset(
+    f"__{start}{name}__"
+    for name in _words("add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor")
+    for start in ("", "r")
+)
+ASKING = {
+    "abs": _words("__abs__"), "round": _words("__round__"), "divmod": BINARY, "sum": BINARY, "pow": BINARY,
+    "reversed": _words("__reversed__"), "math.floor": _words("__floor__"), "math.ceil": _words("__ceil__"),
+    "math.trunc": _words("__trunc__"), "copy.copy": _words("__copy__ __reduce__ __reduce_ex__"),
+    "copy.deepcopy": _words("__deepcopy__ __reduce__ __reduce_ex__"),
+}  # fmt: skip
+
 # Attributes that lead nowhere, and those that lead to anything at all.
 NAMING = frozenset({"__class__", "__name__", "__doc__", "__qualname__", "__module__"})
 INSIDES = _words(
     """__self__ __closure__ cell_contents __defaults__ __kwdefaults__ __wrapped__ f_locals f_back tb_frame tb_next
     gi_frame cr_frame ag_frame __traceback__ __context__ __cause__"""
 )
-OF_EXCEPTIONS = frozenset({"args", "obj"})
+OF_EXCEPTIONS = frozenset({"args", "obj", "value", "exceptions"})
 
 # Which argument a function calls with the others (the keywords for all of them); `next` calls nothing of a slot's value.
 CALLS_ITS_ARGUMENT = {
@@ -95,6 +110,12 @@ CALLED_KEYWORDS = frozenset({"key", "func", "default_factory", "repl", None})
 GIVES_READER = _words("operator.itemgetter operator.attrgetter functools.cmp_to_key functools.partial")
 # What a local function is after one of these is still what it was.
 PLAIN_DECORATORS = _words("functools.cache functools.lru_cache staticmethod")
+# These call nothing when they are applied, and keep what they decorate in nothing but what they answer.
+KEEPING_DECORATORS = PLAIN_DECORATORS | _words(
+    """classmethod property functools.cached_property functools.total_ordering functools.wraps contextlib.contextmanager
+    contextlib.asynccontextmanager abc.abstractmethod dataclasses.dataclass enum.unique typing.overload typing.final
+    typing.override typing.no_type_check"""
+)
 
 NEW_MODULES = _words(
     """base64 binascii calendar cmath colorsys datetime decimal difflib fractions hashlib hmac html json keyword math
@@ -122,8 +143,9 @@ _READING_FUNCTIONS = NEW_FUNCTIONS | COPY_FUNCTIONS | ELEMENT_FUNCTIONS | SAME_F
 
 # `with` blocks of these never swallow an exception.
 TRANSPARENT_CONTEXTS = _words(
-    """localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings open Lock RLock StringIO BytesIO
-    TemporaryDirectory"""
+    """decimal.localcontext contextlib.nullcontext contextlib.closing contextlib.redirect_stdout contextlib.redirect_stderr
+    warnings.catch_warnings open io.open io.StringIO io.BytesIO threading.Lock threading.RLock tempfile.TemporaryDirectory
+    localcontext nullcontext closing redirect_stdout redirect_stderr catch_warnings"""
 )
 
 

@@ -8,15 +8,22 @@ attribute, and changing what was read from one.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.bindings import Bindings
-from batos.guardian.depths import CLEAN, Depths, holding
+from batos.guardian.depths import Depths
+from batos.guardian.levels import CLEAN, anything_of, holding
 from batos.guardian.syntax import parameters
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_BY_NAME = frozenset({"getattr", "setattr", "delattr", "vars"})
+_GETTERS = frozenset({"operator.attrgetter"})
+
+
+class _Given(Depths):
+    """Of an argument that is an object, what a message answers may be one, too, whatever the message is called."""
+
+    def _method(self, call: ast.Call, func: ast.Attribute) -> int:
+        return min(super()._method(call, func), anything_of(self.of(func.value)))
 
 
 class Others:
@@ -31,18 +38,22 @@ class Others:
         self._depths = depths
         self._function = function
         asked = [node for node in depths.scopes.kinds.get(ast.Attribute, ()) if self._may_show_one(node)]
-        self._given = self._slots = None
-        by_name = any(node.id in {"setattr", "delattr"} for node in depths.scopes.those(ast.Name))
+        self._given: Depths | None = None
+        self._slots: Depths | None = None
+        by_name = [call for call in depths.scopes.those(ast.Call) if self._may_show_by_name(call)]
         if len(parameters(function)) > 1 and (asked or by_name):
             args = function.args
-            self._given = self._taints(())
+            given = self._given = _Given(depths.scopes, depths.me, depths.modules, receiver=CLEAN)
             for arg in parameters(function)[1:]:
                 held = arg in (args.vararg, args.kwarg)
-                self._given.levels[depths.scopes.keys[id(arg)]] = holding(0) if held else 0
-            self._settle(self._given)
-            read = [node for node in asked if isinstance(node.ctx, ast.Load) and self._given.of(node.value) == 0]
-            if read:
-                self._slots = self._taints(read)
+                given.levels[depths.scopes.keys[id(arg)]] = holding(0) if held else 0
+            self._settle(given)
+            # What is put into a slot lies there afterwards, and what is read from one lay there before.
+            shown: list[ast.AST] = [node for node in asked if given.of(node.value) == 0]
+            shown += [call for call in by_name if given.of(call.args[0]) == 0]
+            if shown:
+                self._slots = Depths(depths.scopes, depths.me, depths.modules, receiver=CLEAN)
+                self._slots.seeds.update(map(id, shown))
                 self._settle(self._slots)
 
     def _may_show_one(self, node: ast.Attribute) -> bool:
@@ -54,11 +65,11 @@ class Others:
             and not depths.qualified(node.value)
         )
 
-    def _taints(self, seeds: Iterable[ast.AST]) -> Depths:
-        depths = self._depths
-        made = Depths(depths.scopes, depths.me, depths.modules, receiver=CLEAN)
-        made.seeds.update(map(id, seeds))
-        return made
+    def _may_show_by_name(self, call: ast.Call) -> bool:
+        """Whether a call reads or sets a slot of something else than the receiver, by the slot's name."""
+        func = call.func.func if isinstance(call.func, ast.Call) else call.func
+        names = _GETTERS if isinstance(call.func, ast.Call) else _BY_NAME
+        return self._depths.qualified(func) in names and bool(call.args) and self._depths.of(call.args[0]) > 0
 
     def _settle(self, depths: Depths) -> None:
         Bindings(depths, self._function, messages_keep=False).settle()

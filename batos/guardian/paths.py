@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from batos.guardian import names as known
-from batos.guardian.changes import Change
+from batos.guardian.places import Change
 from batos.guardian.syntax import children, table
 
 if TYPE_CHECKING:
@@ -244,10 +244,7 @@ class _Paths:
         return outer
 
     def _is_transparent(self, node: ast.expr) -> bool:
-        if not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and self._changes.binds(node.func)):
-            return False
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        return name in known.TRANSPARENT_CONTEXTS
+        return isinstance(node, ast.Call) and self._changes.qualified(node.func) in known.TRANSPARENT_CONTEXTS
 
     def _class(self, node: ast.ClassDef, state: State) -> _Flow:
         if self._changes.hides_receiver(node):
@@ -255,7 +252,13 @@ class _Paths:
             flow = _Flow(self._after(state, node))
             flow.leave(_RAISE, state)
             return flow
-        return self.block(node.body, self._after(state, *node.decorator_list, *node.bases, *node.keywords))
+        flow = self.block(node.body, self._after(state, *node.decorator_list, *node.bases, *node.keywords))
+        if flow.end is FLAGGED:
+            # The class is made, and decorated, after its body has run.
+            made = _Flow(self._changes.of_class(node) or FLAGGED)
+            made.adopt(flow)
+            return made
+        return flow
 
 
 def _join(*states: State | None) -> State | None:

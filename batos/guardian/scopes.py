@@ -39,13 +39,14 @@ class Scopes:
         nodes: Every node of the function, in the order of the text.
         kinds: The same nodes by their class.
         called: The ids of what is called.
+        applied: The decorators that are calls by their `id`, with the call made for each and what it hands over (`decorators.py`).
         statements: For each node the number of the statement that it stands in; compound ones count without their blocks.
         places: The numbers of the statements that each key stands in.
         parents: The node above each node, by `id`.
         binders: The nodes that bind a name, imports left out.
         assigned: The keys of what they bind.
         class_names: The keys that each class body binds, by the `id` of the class.
-        members: The names that class bodies bind: what their objects understand.
+        members: The names that class bodies bind, and those like `__doc__` that are set: what objects understand.
         caught: The keys of the names that handlers give to exceptions.
         class_numbers: The number of each class body's scope; scopes around it have lower ones.
     """
@@ -57,6 +58,7 @@ class Scopes:
         self.statements: list[int] = []
         self.places: dict[str, set[int]] = {}
         self._statement = self._statements = 0
+        self._places: dict[int, int] = {}
         self.parents: dict[int, ast.AST] = {}
         self.binders: list[ast.AST] = []
         self.assigned: set[str] = set()
@@ -76,15 +78,28 @@ class Scopes:
             self.kinds.setdefault(node.__class__, []).append(node)
         self.caught = {self.keys[id(node)] for node in self.kinds.get(ast.ExceptHandler, ()) if node.name}
         for node in self.kinds.get(ast.Attribute, ()):
+            if node.ctx.__class__ is ast.Store and node.attr[:2] == "__" and node.attr != "__class__":
+                self.members.add(node.attr)
             # What something is put into is no module or function like others any more.
             if node.ctx.__class__ is ast.Store and isinstance(node.value, ast.Name):
                 self.bound.add(self.keys[id(node.value)])
                 self.assigned.add(self.keys[id(node.value)])
         self.called = {id(node.func) for node in self.kinds.get(ast.Call, ())}
+        self.applied: dict[int, tuple[ast.expr, list[ast.expr]]] = {}
 
     def key(self, node: ast.AST) -> str:
         """The key of a name, parameter, or of the name that a statement binds."""
         return self.keys.get(id(node), "")
+
+    def take_in(self, nodes: list[ast.AST], beside: ast.AST) -> None:
+        """Take in nodes that were made, as if they stood in the statement of another one."""
+        if not self._places:
+            self._places = {id(node): place for place, node in enumerate(self.nodes)}
+        statement = self.statements[self._places[id(beside)]]
+        for node in nodes:
+            self.nodes.append(node)
+            self.statements.append(statement)
+            self.kinds.setdefault(node.__class__, []).append(node)
 
     def number(self, key: str) -> int:
         """The number of the scope that a key belongs to; 0 for what is bound nowhere, though something be put into it."""

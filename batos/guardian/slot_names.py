@@ -10,6 +10,7 @@ import keyword
 from typing import NamedTuple
 
 from batos.guardian.covenant import methods_of
+from batos.guardian.scopes import Scopes
 
 _KEPT = frozenset({"_p_changed", "_clone_persistent_", "_doesNotUnderstand_"})
 _BY_NAME = frozenset({"getattr", "setattr", "hasattr", "delattr"})
@@ -64,19 +65,37 @@ def slots_of(tree: ast.Module) -> list[str]:
 
 def _uses(tree: ast.Module) -> list[_Use]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    mine = _receivers(tree)
     found = []
     for node in ast.walk(tree):
         match node:
-            case ast.Attribute(value=ast.Name(id="self"), attr=name, end_lineno=int(line), end_col_offset=int(end)):
+            case ast.Attribute(value=base, attr=name, end_lineno=int(line), end_col_offset=int(end)) if (
+                id(base) in mine
+            ):
                 start = end - len(name.encode())
                 stored = not isinstance(node.ctx, ast.Load)
                 found.append(_Use(name, line, start, end, quoted=False, called=id(node) in called, stored=stored))
-            case ast.Call(func=ast.Name(id=how), args=[ast.Name(id="self"), ast.Constant(value=str(name)) as text, *_]):
-                if how in _BY_NAME and text.lineno == text.end_lineno and text.end_col_offset is not None:
+            case ast.Call(func=ast.Name(id=how), args=[base, ast.Constant(value=str(name)) as text, *_]):
+                if (
+                    id(base) in mine
+                    and how in _BY_NAME
+                    and text.lineno == text.end_lineno
+                    and text.end_col_offset is not None
+                ):
                     place = text.lineno, text.col_offset, text.end_col_offset
                     found.append(_Use(name, *place, quoted=True, called=False, stored=how == "setattr"))
             case _:
                 pass
+    return found
+
+
+def _receivers(tree: ast.Module) -> set[int]:
+    """The ids of the names that stand for a method's receiver; the `self` of a class inside is another one."""
+    found: set[int] = set()
+    for method in methods_of(tree):
+        scopes = Scopes(method)
+        own = scopes.key([*method.args.posonlyargs, *method.args.args][0])
+        found.update(id(node) for node in scopes.those(ast.Name) if scopes.key(node) == own)
     return found
 
 

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, copy_of, element_of, flattened, holding
+from batos.guardian.levels import CLEAN, copy_of, element_of, flattened, holding
 from batos.guardian.syntax import FUNCTIONS, handed_over
 from batos.guardian.weakening import Weakening
 
@@ -44,7 +44,7 @@ class Storing(Weakening):
         if isinstance(target, ast.Subscript):
             depth = min(depth, self._depths.as_key(target.slice))
         self._weaken(target.value, copy_of(depth) if spread or self._may_be_slice(target) else holding(depth))
-        if self._depths.of(target.value) == 0:
+        if self._depths.of(target.value) == 0 or id(target) in self._depths.seeds:
             # From here on it is the object's.
             self._weaken(value, steps + spread)
             self._note_keeping(target)

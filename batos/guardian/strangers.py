@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
 from batos.guardian.bindings import Bindings
-from batos.guardian.depths import CLEAN, Depths, is_class_name
+from batos.guardian.depths import Depths, is_class_name
+from batos.guardian.levels import CLEAN
 from batos.guardian.syntax import parameters, table
 
 if TYPE_CHECKING:

@@ -6,11 +6,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from batos.guardian import names as known
-from batos.guardian.depths import CLEAN, Depths, copy_of, element_of, holding
+from batos.guardian.levels import CLEAN, copy_of, element_of, holding
 from batos.guardian.syntax import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from batos.guardian.depths import Depths
 
 
 class Weakening:

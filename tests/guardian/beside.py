@@ -46,11 +46,6 @@ def takes_the_append_of_a_new_list(self):
     add(self.name)
     return rows
 ---
-def finds_by_a_slots_name(self, thing):
-    found = getattr(thing, self.name, [])
-    found.append(1)
-    return found
----
 def sets_by_a_slots_name(self, value):
     class Thing: pass
     thing = Thing()

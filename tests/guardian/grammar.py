@@ -23,11 +23,14 @@ MAPS = [
     "self.d", "self.d", "z", "z", "vars(self)", "self.__dict__", "{{}}", "{{'k': {l}}}", "{{**{m}}}", "dict({m})", "{m}.copy()", "{{0: r for r in {l}}}",
     "dict(k={e})", "dict.fromkeys(['k'], {e})", "collections.OrderedDict({m})", "({m} or {m})", "same({m})", "vars(self.box)", "vars(Box({l}))",
     "collections.ChainMap({m})", "copy.copy({m})", "({m} | {m})", "collections.defaultdict(list, {m})",
+    "dd", "dd", "{{'k': dd}}['k']", "Filled({m})",
 ]  # fmt: skip
 ANY = [
     "{l}", "{l}", "{l}", "{m}", "self.s", "self.t", "self.n", "self.box", "self", "w", "v", "1", "'k'", "param", "len({l})", "{l} == {l}",
     "tuple({l})", "set()", "Box({l})", "f'{{{l}}}'", "str({e})", "type({l})", "{l}[0]", "{l}.pop()", "{m}.keys()", "max({l}, default=[], key=str)",
     "{m}['k']", "self.s.union({{2}})", "(w := {e})", "collections.deque({l})", "{l}.__class__", "next(iter({l}))", "operator.itemgetter(0)({l})",
+    "{m}['j']", "{m}.get('j')", "operator.itemgetter('j')({m})", "operator.getitem({m}, 'j')", "'%(j)s' % {m}", "'{{j}}'.format_map({m})", "list(map({m}.__getitem__, ['j']))",
+    "[{m}[q] for q in 'jk']", "Op({l}) + 1", "-Op({l})", "(Op({l}) == 1)", "abs(Op({l}))", "copy.copy(Op({l}))", "Op({l})[:]", "sum([1], Op({l}))",
     "functools.reduce(lambda p, q: p, {l}, 0)", "contextlib.nullcontext({l})", "slice(1)", "[q.pop() for q in [{l}]]", "({l}, {l})", "ask()",
 ]  # fmt: skip
 CHANGES = [
@@ -71,6 +74,9 @@ LOCAL = [
     "stack.callback({l}.append, 1)", "stack.callback(f, [])", "t = type(x); t.append({l}, 1)", "L = list; L.append({l}, 1)", "with deco() as b: x = b",
     "def f(*q): {l}.append(q)", "def f(*q, **r): q[0].append(1)", "def f(q=1): return {l}", "def f(q=0): return lambda *r: {l}.append(q)",
     "def f(q=1):\n    yield {l}.append(1)", "def f(q=1):\n    nonlocal x\n    x = {l}", "async def f(q=1): {l}.append(1)",
+    "@todo.append\ndef k(q=1): {l}.append(q)", "@register\ndef f(q=1): {l}.append(1)", "@keep\nclass K:\n    def run(this): {l}.append(1)", "@on('x')\ndef f(q=1): return {l}",
+    "dd = z = collections.defaultdict(list)", "z = dd", "self.d = dd", "self.d['k'] = dd", "dd['k'] = {e}", "self.d = Filled()", "f = lambda q=1: f(q - 1) if q else {l}",
+    "Op({l}) == 1; (Op({l}) == 1).append(1)", "(-Op({l})).append(1)", "(Op({l}) + 1).append(1)", "for q in sorted(dd): dd[q]", "if 'k' in dd: y = dd['k']", "todo and todo[-1]()",
     "@f\ndef k(q=1): pass", "@functools.cache\ndef k(q=1): return {l}", "def k(q: {l}.append(1) = 1) -> {e}: pass", "def k(*, q={l}.pop()): pass",
     "class K:\n    at = {l}\n    def run(this): this.at.append(1)", "class K:\n    {l}.append(1)", "K().run()", "K.at.append(1)", "K()([])", "len(K())",
     "class K:\n    def run(this, *q, r={l}): r.append(1)\n    __call__ = run\n    __len__ = run\n    __exit__ = __enter__ = run",
@@ -137,6 +143,23 @@ class K:
     at = []
     def run(this, *rest): return 0
     __call__ = __len__ = __enter__ = __exit__ = run
+dd = collections.defaultdict(list)
+class Filled(dict):
+    def __missing__(this, q): return []
+class Filled(dict):
+    def __missing__(this, q): return this.setdefault(q, [])
+class Op:
+    def __init__(this, q): this.v = q
+    def run(this, *q): return this.v
+    __add__ = __radd__ = __neg__ = __eq__ = __abs__ = __copy__ = __getitem__ = run
+class Op:
+    def __init__(this, q): pass
+    def run(this, *q): return self.a
+    __add__ = __radd__ = __neg__ = __eq__ = __abs__ = __copy__ = __getitem__ = run
+def register(q):
+    todo.append(q)
+    return q
+def on(p): return register
 def maker(): return lambda: 1
 def maker(): return lambda: self.a.append(1)
 def nest(): pass

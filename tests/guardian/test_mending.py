@@ -153,6 +153,27 @@ def test_imports_go_to_the_top():
     assert mended.index("from collections import Counter") < mended.index("def go")
 
 
+@pytest.mark.parametrize(
+    ("head", "before"),
+    [
+        ("from __future__ import annotations\n\n", ""),
+        ('"""Doc."""\nfrom __future__ import annotations\nfrom __future__ import division\n', ""),
+        ('"""Doc."""; from __future__ import annotations; import re\n', ""),
+        ("from __future__ import annotations; import re; import json\n", "import base64\n"),
+        ('"""Doc."""; import re\n', ""),
+    ],
+)
+def test_imports_go_below_what_must_come_first(head, before):
+    """A docstring, and what is imported of `__future__`, stay above new imports, also where a line holds more."""
+    source = f"{head}{before}def go(self):\n    return math.pi\n"
+    mended, done = mend(source)
+    compile(mended, "mended", "exec")
+    assert done == ["added `import math`"]
+    assert mended.startswith(head.rstrip("\n"))
+    assert ast.get_docstring(ast.parse(mended)) == ast.get_docstring(ast.parse(source))
+    assert mend(mended) == (mended, [])
+
+
 @pytest.mark.parametrize("source", ["def go(self:", "", "\0", "x = 1\n", "(" * 1000])
 def test_what_cannot_be_mended_comes_back(source):
     """Text that is no method comes back as it is, without an exception."""

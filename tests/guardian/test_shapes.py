@@ -8,9 +8,14 @@ import pytest
 
 from batos.guardian import mend
 from batos.guardian.auditing import covenant_findings
-from tests.guardian import generated
+from tests.guardian import generated, given_shapes, more_shapes
 from tests.guardian.shapes import CLEANUPS, GIVEN_DATA, LIKE_THEM, OTHERS, SHAPES
 from tests.guardian.test_oracle import left_unflagged
+
+ALL_SHAPES = {**SHAPES, **more_shapes.SHAPES}
+ALL_OTHERS = {**OTHERS, **given_shapes.OTHERS}
+ALL_GIVEN_DATA = {**GIVEN_DATA, **given_shapes.GIVEN_DATA}
+ALL_LIKE_THEM = {**LIKE_THEM, **more_shapes.LIKE_THEM}
 
 
 def runnable(source: str) -> str:
@@ -20,10 +25,10 @@ def runnable(source: str) -> str:
     return re.sub(rf"\b{found[1]}\b", "go", source)
 
 
-@pytest.mark.parametrize("name", sorted(SHAPES))
+@pytest.mark.parametrize("name", sorted(ALL_SHAPES))
 def test_they_break_it_are_found_and_mended(name):
     """It leaves a change unflagged when it runs, is found, and does the same with its changes flagged once it is mended."""
-    source = runnable(SHAPES[name])
+    source = runnable(ALL_SHAPES[name])
     assert left_unflagged(source)
     assert covenant_findings(source) != []
     mended, done = mend(source)
@@ -49,25 +54,25 @@ def test_changes_at_cleanup_are_found(name):
     assert any("nobody knows when" in finding.message for finding in findings)
 
 
-@pytest.mark.parametrize("name", sorted(LIKE_THEM))
+@pytest.mark.parametrize("name", sorted(ALL_LIKE_THEM))
 def test_what_is_like_them_passes(name):
     """What looks like one of the shapes and keeps the Covenant passes as it is."""
-    source = runnable(LIKE_THEM[name])
+    source = runnable(ALL_LIKE_THEM[name])
     assert not left_unflagged(source)
     assert covenant_findings(source) == []
 
 
-@pytest.mark.parametrize("name", sorted(OTHERS))
+@pytest.mark.parametrize("name", sorted(ALL_OTHERS))
 def test_changes_of_other_objects_want_the_flag(name):
     """A method that changes an object it was given is found, as at run time; mended it passes, and its flag is kept."""
-    found = covenant_findings(OTHERS[name])
+    found = covenant_findings(ALL_OTHERS[name])
     assert [finding.rule for finding in found] == ["covenant"]
-    mended, _ = mend(OTHERS[name])
+    mended, _ = mend(ALL_OTHERS[name])
     assert covenant_findings(mended) == []
     assert mend(mended) == (mended, [])
 
 
-@pytest.mark.parametrize("name", sorted(GIVEN_DATA))
+@pytest.mark.parametrize("name", sorted(ALL_GIVEN_DATA))
 def test_data_that_was_given_is_the_methods_own(name):
     """A method that changes plain data it was given, or its own objects, needs no flag."""
-    assert covenant_findings(GIVEN_DATA[name]) == []
+    assert covenant_findings(ALL_GIVEN_DATA[name]) == []

@@ -6,7 +6,7 @@ import pytest
 
 from batos.guardian.auditing import audit
 from batos.guardian.mending import mend
-from batos.guardian.slot_names import rename_slots
+from batos.guardian.slot_names import rename_slots, slots_of
 
 
 def _renamed(source):
@@ -34,6 +34,28 @@ def test_names(before, after):
     """Leading underscores go, a slot called like the method gets another name, taken names are avoided."""
     head = "def f(self, n):\n    "
     assert _renamed(f"{head}{before}\n") == f"{head}{after}\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "class Item:\n        def __init__(self, rank): self._rank = rank\n        def __lt__(self, other): return self._rank < other._rank\n    return Item(1) < Item(n)",
+        "def kept(self): return getattr(self, '_x', self._x)\n    return kept(n)",
+        "return [self._x for self in n]",
+        "return (lambda self: self._x + self.f)(n)",
+    ],
+)  # fmt: skip
+def test_another_self_keeps_its_names(body):
+    """What a class or function inside calls `self` is not the method's object, and its names stay as they are."""
+    source = f"def f(self, n):\n    {body}\n"
+    assert _renamed(source) == source
+    assert slots_of(ast.parse(source)) == []
+
+
+def test_the_receiver_inside_of_functions_is_renamed():
+    """A function inside that sees the method's own `self` names the same slots, and so do a source's other methods."""
+    source = "def f(self):\n    return (lambda: self._x)()\n\ndef g(self):\n    return self._x\n"
+    assert _renamed(source) == source.replace("_x", "x")
 
 
 def test_a_mended_counter_passes():
