@@ -6,11 +6,13 @@ where to begin.
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
@@ -22,6 +24,16 @@ METHODS = int(os.environ.get("BATOS_ORACLE_METHODS", "2000"))
 MENDED = max(METHODS // 20, 100)
 SEED = int(os.environ.get("BATOS_ORACLE_SEED", "4"))
 ODD = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """What methods leave behind, coroutines that nobody awaits among it, goes within the test that ran them."""
+    yield
+    gc.collect()
 
 
 def left_unflagged(source: str) -> bool:
