@@ -35,6 +35,8 @@ VERBS = _bag(
 )
 _RELATIONS = _bag("of in from for between by")
 _STOPPERS = _bag("and or but that which to into with on at as using if")
+_HANGING = _RELATIONS | _STOPPERS | _bag("a an the")
+"""Words that a name which was cut does not end with."""
 _INDEFINITE = _bag("a an any each every some one given n")
 _COUNTS = {"two": 2, "three": 3, "four": 4}
 _SILENT = _bag("a an me us please")
@@ -132,7 +134,12 @@ def persona_in(text: str) -> str | None:
 def selector_from(words: Iterable[str]) -> str | None:
     """Join words to a selector; None when that gives no valid one."""
     parts = [re.sub(r"\W", "", part.casefold().replace("-", "")) for part in words]
-    name = "_".join([part for part in parts if part][:MAX_NAME_WORDS])[:MAX_NAME].strip("_")
+    parts = [part for part in parts if part]
+    if len(parts) > MAX_NAME_WORDS:
+        parts = parts[:MAX_NAME_WORDS]
+        while parts and parts[-1] in _HANGING:
+            parts.pop()
+    name = "_".join(parts)[:MAX_NAME].strip("_")
     name = re.sub(r"^[\d_]+", "", re.sub(r"_+", "_", name))
     if keyword.iskeyword(name):
         name += "_it"

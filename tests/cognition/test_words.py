@@ -63,6 +63,15 @@ def test_keywords_are_no_names(word: str) -> None:
     assert selector is None or words.is_selector(selector)
 
 
+def test_a_name_that_is_cut_ends_with_a_word_of_weight() -> None:
+    """A long phrase is cut to a name that does not hang in the air; a short one is taken as it is."""
+    assert (
+        words.selector_from(["add", "note", "to", "the", "list", "of", "notes", "and", "return"])
+        == "add_note_to_the_list_of_notes"
+    )
+    assert words.selector_from(["log", "in"]) == "log_in"
+
+
 @pytest.mark.parametrize(
     ("verb", "base"),
     [("returns", "return"), ("passes", "pass"), ("computing", "compute"), ("tries", "try"), ("is", "is")],
