@@ -66,11 +66,17 @@ def as_method(answer: str, selector: str, opening: str, parameters: list[str]) -
         for each mend.
     """
     written = read(answer, selector, opening)
+    code = "\n".join([written.head, *written.body, *written.helpers])
+    needed = [line for line in written.imports if _imports_for(line, code)]
     within = not written.head and re.search(rf"\bdef[ \t]+{selector}\(\s*self\b", answer)  # a class, say
-    if within or (written.takes_self and not written.helpers):
+    as_it_is = written.takes_self and not written.helpers and needed == written.imports
+    if within or as_it_is:
         return extract(answer, selector, opening), []
     is_method = written.takes_self
     mends = ["made the function a method: self comes first"] if written.head and not is_method else []
+    if written.head and needed != written.imports:
+        written.imports = needed
+        mends.append("left out an import that nothing uses")
     if written.head and written.helpers:
         mends.append("took what it uses beside it into the method")
     if written.head and written.recursive and not is_method:
@@ -87,7 +93,6 @@ def read(answer: str, selector: str, opening: str) -> Written:
     for block in _top_level(text.expandtabs(4)):
         _take(written, block, selector)
     used = "\n".join([written.head, *written.body, *written.helpers])
-    written.imports = [line for line in written.imports if _imports_for(line, used)]
     written.helpers = [helper for helper in written.helpers if _is_used(helper, used)]
     return written
 

@@ -93,7 +93,7 @@ def against(view: View, selector: str, looked: Looked) -> list[dict[str, Any]]:
     return [
         item
         for item in listing(view, selector, KEEP)
-        if item["sha256"] == looked.sha256 and is_fault(item) and not (answers and refused(item["traceback"]))
+        if item["sha256"] == looked.sha256 and is_fault(item) and not (answers and refused(item.get("traceback")))
     ]
 
 

@@ -59,8 +59,13 @@ class TestAsMethod:
 
     def test_imports_that_nothing_uses_are_left_out(self):
         """Small models import what they do not need, and what no method may have."""
-        answer = "```python\nimport sys\nimport math\n\ndef f(n):\n    return math.floor(n)\n```"
-        assert as_method(answer, "f", "def f(n):\n", ["n"])[0].startswith("import math\n\ndef f")
+        left_out = "left out an import that nothing uses"
+        for head in ("def f(n):", "def f(self, n):"):
+            answer = f"```python\nimport sys\nimport math\n\n{head}\n    return math.floor(n)\n```"
+            source, mends = as_method(answer, "f", f"{head}\n", ["n"])
+            assert source == "import math\n\ndef f(self, n):\n    return math.floor(n)\n"
+            assert left_out in mends
+        assert left_out not in as_method("    return n\n", "f", "def f(n):\n", ["n"])[1]
 
     def test_imports_stay_above(self):
         """Imports of the answer stand above the method."""
