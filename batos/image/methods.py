@@ -17,7 +17,7 @@ from persistent import Persistent
 from batos.errors import BadField, MethodError, NotAllowed, UnknownTarget
 from batos.image import senders
 from batos.image.delegation import Behaviour
-from batos.image.objects import UvmObject, own
+from batos.image.objects import UvmObject, named, own
 from batos.image.values import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batos.image.store import View
 
 REMOVED = "_removed_methods_"
+_LOOK = "`inspect` shows what the object understands, `history` the versions of a method."
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def remove_method(view: View, obj: UvmObject, selector: str, provenance: dict[st
     if isinstance(value, Primitive):
         raise NotAllowed(f"`{selector}` is a primitive of the system")
     if not isinstance(value, MethodVersion):
-        raise UnknownTarget(f"{obj!r} has no method `{selector}` of its own")
+        raise UnknownTarget(f"{named(obj)} has no method `{selector}` of its own", _LOOK)
     fact = {"version": value.version, "time": now(), "provenance": from_plain(view, provenance or {})}
     removed = dict(_removed(obj))
     earlier = removed.get(selector, {"facts": []})
@@ -243,7 +244,7 @@ def _numbered(obj: UvmObject, selector: str, number: int) -> MethodVersion:
     for item in versions(_last(obj, selector)):
         if item.version == number:
             return item
-    raise UnknownTarget(f"{obj!r} has no version {number} of `{selector}` of its own")
+    raise UnknownTarget(f"{named(obj)} has no version {number} of `{selector}` of its own", _LOOK)
 
 
 def _holder(obj: UvmObject, selector: str) -> tuple[UvmObject, MethodVersion]:
@@ -253,7 +254,7 @@ def _holder(obj: UvmObject, selector: str) -> tuple[UvmObject, MethodVersion]:
         last = _last(holder, selector)
         if last is not None:
             return holder, last
-    raise UnknownTarget(f"{obj!r} has no method `{selector}`")
+    raise UnknownTarget(f"{named(obj)} has no method `{selector}`", _LOOK)
 
 
 def _describe(view: View, item: MethodVersion, *, active: bool, removed: dict[str, Any] | None) -> dict[str, Any]:

@@ -126,6 +126,11 @@ class Slots(MutableMapping[str, Any]):
         return f"<slots of {self._owner!r}>"
 
 
+def named(obj: UvmObject) -> str:
+    """An object in the words of an error for people, by its oid."""
+    return f"The object {obj._p_oid.hex()}" if obj._p_oid else "The new object"
+
+
 def own(obj: UvmObject) -> dict[str, Any]:
     """An object's own slots, for reading at once only: never keep it, never write to it."""
     return delegation.own(obj)

@@ -22,7 +22,7 @@ from batos.fields import is_oid_text
 from batos.image import grants, machine, methods, senders
 from batos.image.genesis import PRIMORDIAL
 from batos.image.methods import MethodVersion, Primitive
-from batos.image.objects import UvmObject, own
+from batos.image.objects import UvmObject, named, own
 from batos.image.values import Unstorable, from_plain
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def become(view: View, one: Target, other: Target) -> None:
     registry = registered(view)
     for obj in (first, second):
         if obj._p_oid not in registry:
-            raise NotAllowed(f"{obj!r} belongs to the system; it was not created or cloned")
+            raise NotAllowed(f"{named(obj)} belongs to the system; it was not created or cloned")
     states = [dict(own(obj)) for obj in (second, first)]
     swapped = {id(first): second, id(second): first}
     for obj, state in zip((first, second), states, strict=True):
@@ -240,7 +240,7 @@ def _is_identifier(name: str) -> bool:
 def _remove_slot(obj: UvmObject, slot: str) -> None:
     slots = own(obj)
     if slot not in slots or slot.startswith("_"):
-        raise UnknownTarget(f"{obj!r} has no slot `{slot}` of its own")
+        raise UnknownTarget(f"{named(obj)} has no slot `{slot}` of its own")
     if slot == "parents":
         raise BadField("An object keeps its parents", "Set `parents` to other objects instead.")
     if machine.is_place(obj, slot):
@@ -255,7 +255,7 @@ def _remove_object(view: View, obj: UvmObject) -> None:
         raise NotAllowed(f"`{given[0]}` is a primordial object", "Remove its methods or slots instead.")
     registry = registered(view)
     if obj._p_oid not in registry:
-        raise NotAllowed(f"{obj!r} belongs to the system; it was not created or cloned")
+        raise NotAllowed(f"{named(obj)} belongs to the system; it was not created or cloned")
     del registry[obj._p_oid]
     for name in given:
         del view.root[name]

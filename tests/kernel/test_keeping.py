@@ -125,3 +125,14 @@ def test_a_default_that_the_brief_names_is_kept(client):
     )
     assert "no default" in _findings(client)[0]
     assert client.call("step_by")["result"] == 2
+
+
+def test_what_an_object_does_not_have_is_told_in_words(client):
+    """An unknown version or method is refused with the object's oid and where to look, without Python's own names."""
+    target = {"target_oid": "genesis_obj", "selector": "nothing_such"}
+    for request in ({"command": "explain", **target}, {"command": "rollback", **target, "version": 9}):
+        error = client.ask(request)["error"]
+        assert error["type"] == "UnknownTarget"
+        assert error["message"].startswith("The object 00000000000")
+        assert "UvmObject" not in error["message"]
+        assert "`inspect`" in error["hint"]
